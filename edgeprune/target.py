@@ -1,0 +1,114 @@
+"""Where a model runs, and the budgets it has to meet there: a TOML file a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from edgeprune.cores import CoreName
+from edgeprune.declaration import Declaration, load, option
+
+__all__ = ["Budgets", "Memory", "Target"]
+
+
+class Memory(Declaration):
+    """The memories of a microcontroller."""
+
+    flash_kib: int = option("size of the flash", unit="KiB", ge=8, le=65_536)
+    ram_kib: int = option("size of the RAM", unit="KiB", ge=4, le=65_536)
+    flash_origin: int = option("address of the flash", default=0x0000_0000, ge=0, lt=2**32)
+    ram_origin: int = option("address of the RAM", default=0x2000_0000, ge=0, lt=2**32)
+    stack_bytes: int = option("room kept for the stack", default=2048, unit="bytes", ge=256)
+
+
+class Budgets(Declaration):
+    """Limits that decide the verdict; one that is left out decides nothing."""
+
+    accuracy: float | None = option(
+        "least int8 accuracy on the test clips, as a fraction", default=None, ge=0, le=1
+    )
+    latency_ms: float | None = option(
+        "longest time from a clip's last sample to its scores, at the target's clock",
+        default=None,
+        unit="ms",
+        gt=0,
+    )
+    instructions: int | None = option(
+        "most instructions from a clip's last sample to its scores",
+        default=None,
+        unit="instructions",
+        gt=0,
+    )
+    flash_kib: float | None = option(
+        "largest image in flash", default=None, unit="KiB", gt=0, le=65_536
+    )
+    ram_kib: float | None = option(
+        "most static RAM, stack not included", default=None, unit="KiB", gt=0, le=65_536
+    )
+    stack_bytes: int | None = option("deepest stack", default=None, unit="bytes", gt=0)
+    model_kib: float | None = option(
+        "largest .tflite file", default=None, unit="KiB", gt=0, le=65_536
+    )
+
+
+class Target(Declaration):
+    """A target: ``targets/<name>.toml``."""
+
+    schema_version: Literal[1] = option("version of this layout", default=1)
+    name: str = option("a short name", pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
+    description: str = option("one line for people", default="")
+    core: CoreName = option("the processor core")
+    clock_mhz: float | None = option(
+        "clock that milliseconds are computed for", default=None, unit="MHz", gt=0, le=5000
+    )
+    memory: Memory | None = option("memories of a microcontroller", default=None)
+    device: Literal["emulator", "host"] = option("what runs the image")
+    toolchain: Literal["zig", "arm-none-eabi-gcc", "host"] = option(
+        "what compiles it", default="zig"
+    )
+    template: str = option(
+        "folder below firmware_templates", default="cortex-m", pattern=r"^[a-z0-9][a-z0-9-]*$"
+    )
+    optimize: Literal["speed", "size"] = option(
+        "what the compiler optimizes for", default="speed"
+    )
+    budgets: Budgets = option("limits that decide the verdict", default=Budgets())
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Target:
+        if self.core == "host":
+            if self.device != "host":
+                raise ValueError(f"core = 'host' does not run on device = {self.device!r}")
+            for key in ("latency_ms", "instructions", "flash_kib", "ram_kib", "stack_bytes"):
+                if getattr(self.budgets, key) is not None:
+                    raise ValueError(f"budgets.{key} can't be measured on device = 'host'")
+            if self.toolchain == "arm-none-eabi-gcc":
+                raise ValueError("toolchain = 'arm-none-eabi-gcc' does not build for the host")
+            return self
+        if self.device == "host":
+            raise ValueError(f"device = 'host' does not run a core = {self.core!r}")
+        if self.toolchain == "host":
+            raise ValueError(f"toolchain = 'host' does not build for core = {self.core!r}")
+        if self.memory is None:
+            raise ValueError(f"memory is missing; core = {self.core!r} needs its sizes")
+        if self.clock_mhz is None:
+            raise ValueError("clock_mhz is missing; milliseconds are computed for it")
+        for key in ("flash_kib", "ram_kib"):
+            budget, size = getattr(self.budgets, key), getattr(self.memory, key)
+            if budget is not None and budget > size:
+                raise ValueError(
+                    f"budgets.{key} = {budget:g} is more than the chip has (memory.{key} = {size})"
+                )
+        return self
+
+    @classmethod
+    def read(cls, path: Path, settings: Mapping[str, object] | None = None) -> Target:
+        """Read ``path`` with ``--set target.…`` overrides laid over it.
+
+        Raises:
+            DeclarationError: naming file and key.
+        """
+        return load(cls, path, settings)
