@@ -16,6 +16,8 @@ from pydantic import Field, model_validator
 from edgeprune.declaration import Declaration, load, option
 
 __all__ = [
+    "SILENCE",
+    "UNKNOWN",
     "Augmentation",
     "Data",
     "DsCnn",
@@ -27,16 +29,45 @@ __all__ = [
     "Pruning",
     "Quantization",
     "Recipe",
-    "SILENCE",
     "SpeechCommandsData",
     "SyntheticData",
     "Training",
-    "UNKNOWN",
 ]
 
 #: The labels that every data set may have besides its keywords, in this order, before them.
 SILENCE = "_silence_"
 UNKNOWN = "_unknown_"
+
+_OTHER_WORDS = (
+    "bed",
+    "bird",
+    "cat",
+    "dog",
+    "eight",
+    "five",
+    "four",
+    "happy",
+    "house",
+    "marvin",
+    "nine",
+    "one",
+    "seven",
+    "sheila",
+    "six",
+    "three",
+    "tree",
+    "two",
+    "wow",
+    "zero",
+    "back",
+    "ward",
+    "hello",
+    "music",
+    "water",
+    "people",
+    "table",
+    "window",
+)
 
 _Word = Annotated[str, Field(pattern=r"^[a-z][a-z' -]*$", max_length=40)]
 
@@ -86,10 +117,7 @@ class SyntheticData(_AnyData):
     kind: Literal["synthetic"]
     unknown_words: tuple[_Word, ...] = option(
         "words that stand for all others",
-        default=tuple(
-            "bed bird cat dog eight five four happy house marvin nine one seven sheila six "
-            "three tree two wow zero back ward hello music water people table window".split()
-        ),
+        default=_OTHER_WORDS,
         min_length=1,
     )
     train_clips: int = option(
@@ -98,9 +126,7 @@ class SyntheticData(_AnyData):
     validation_clips: int = option(
         "validation clips of each keyword", default=30, unit="clips", ge=1, le=5_000
     )
-    test_clips: int = option(
-        "test clips of each keyword", default=60, unit="clips", ge=1, le=5_000
-    )
+    test_clips: int = option("test clips of each keyword", default=60, unit="clips", ge=1, le=5_000)
 
     @model_validator(mode="after")
     def _unknown_words_are_others(self) -> SyntheticData:

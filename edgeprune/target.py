@@ -72,9 +72,7 @@ class Target(Declaration):
     template: str = option(
         "folder below firmware_templates", default="cortex-m", pattern=r"^[a-z0-9][a-z0-9-]*$"
     )
-    optimize: Literal["speed", "size"] = option(
-        "what the compiler optimizes for", default="speed"
-    )
+    optimize: Literal["speed", "size"] = option("what the compiler optimizes for", default="speed")
     budgets: Budgets = option("limits that decide the verdict", default=Budgets())
 
     @model_validator(mode="after")

@@ -189,7 +189,7 @@ def _zig() -> tuple[str, ...]:
 
 
 def _cache_environment() -> dict[str, str]:
-    """zig keeps its runtime libraries in a cache; a home that can't be written needs another."""
+    """Zig keeps its runtime libraries in a cache; a home that can't be written needs another."""
     if "ZIG_GLOBAL_CACHE_DIR" in os.environ:
         return {}
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,0 +1,157 @@
+"""A measurement against the target's budgets: what passes, what does not, what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from edgeprune.evaluation.measurement import Measurement, Record
+from edgeprune.target import Budgets
+
+__all__ = ["Check", "Status", "Verdict", "judge"]
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    NOT_MEASURED = "not measured"
+
+
+class Check(Record):
+    """One limit against one number."""
+
+    name: str = Field(description="the budget's key, or 'agreement'")
+    status: Status
+    measured: float | None
+    limit: float | None
+    unit: str
+    bound: Literal["at least", "at most", "must hold"]
+    hint: str | None = Field(default=None, description="what to try, for a check that failed")
+
+
+class Verdict(Record):
+    """Every check; it passes when none failed and every budget could be measured."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.status is Status.PASS for check in self.checks)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    unit: str
+    bound: Literal["at least", "at most"]
+    read: Callable[[Measurement], float | None]
+    hint: str
+
+
+def _kib(size: int | None) -> float | None:
+    return None if size is None else size / 1024
+
+
+#: One rule for each key of :class:`edgeprune.target.Budgets`, in the order of the report.
+_RULES: dict[str, _Rule] = {
+    "accuracy": _Rule(
+        "",
+        "at least",
+        lambda m: m.accuracy.fraction,
+        "a lower pruning.sparsity, more pruning.epochs or training.epochs, a wider model.width",
+    ),
+    "latency_ms": _Rule(
+        "ms",
+        "at most",
+        lambda m: m.latency.ms_estimate if m.latency else None,
+        "a higher pruning.sparsity with pruning.structure = 'channel', a narrower model.width, "
+        "a larger model.stem_stride; invoke check --profile shows where the time goes",
+    ),
+    "instructions": _Rule(
+        "instructions",
+        "at most",
+        lambda m: float(m.latency.instructions) if m.latency else None,
+        "a higher pruning.sparsity with pruning.structure = 'channel', a narrower model.width; "
+        "invoke check --profile shows where they go",
+    ),
+    "flash_kib": _Rule(
+        "KiB",
+        "at most",
+        lambda m: _kib(m.footprint.flash_bytes),
+        "a higher pruning.sparsity with pruning.structure = 'channel', target.optimize=size; "
+        "invoke build --profile shows flash by layer",
+    ),
+    "ram_kib": _Rule(
+        "KiB",
+        "at most",
+        lambda m: _kib(m.footprint.ram_bytes),
+        "a larger model.stem_stride, a narrower model.width, a shorter frontend.clip_ms",
+    ),
+    "stack_bytes": _Rule(
+        "bytes",
+        "at most",
+        lambda m: m.footprint.stack_bytes,
+        "target.optimize=size, which inlines less",
+    ),
+    "model_kib": _Rule(
+        "KiB",
+        "at most",
+        lambda m: _kib(m.footprint.model_bytes),
+        "a higher pruning.sparsity with pruning.structure = 'channel', a narrower model.width",
+    ),
+}
+
+
+def judge(measurement: Measurement, budgets: Budgets) -> Verdict:
+    """Check a measurement against every budget that is given, and that the bits agree.
+
+    Args:
+        measurement: what was measured.
+        budgets: the target's limits; those that are None decide nothing.
+    """
+    checks = [
+        _check(name, rule, measurement, limit)
+        for name, rule in _RULES.items()
+        if (limit := getattr(budgets, name)) is not None
+    ]
+    agreement = measurement.agreement
+    if agreement is not None:
+        checks.append(
+            Check(
+                name="agreement",
+                status=Status.PASS if agreement.identical else Status.FAIL,
+                measured=float(agreement.identical),
+                limit=1.0,
+                unit="",
+                bound="must hold",
+                hint=None
+                if agreement.identical
+                else f"{agreement.first_difference}; this is a bug of edgeprune, please report it",
+            )
+        )
+    return Verdict(checks=tuple(checks))
+
+
+def _check(name: str, rule: _Rule, measurement: Measurement, limit: float) -> Check:
+    measured = rule.read(measurement)
+    if measured is None:
+        status = Status.NOT_MEASURED
+        hint: str | None = f"device {measurement.device!r} can't measure it; drop budgets.{name}"
+    else:
+        met = measured >= limit if rule.bound == "at least" else measured <= limit
+        status = Status.PASS if met else Status.FAIL
+        hint = None if met else rule.hint
+    return Check(
+        name=name,
+        status=status,
+        measured=measured,
+        limit=float(limit),
+        unit=rule.unit,
+        bound=rule.bound,
+        hint=hint,
+    )

@@ -1,0 +1,3 @@
+"""Accuracy, latency and memory of a model on a device."""
+
+from __future__ import annotations
