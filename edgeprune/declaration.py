@@ -176,10 +176,9 @@ def _without_tags(table: object, location: Sequence[str | int]) -> list[str | in
     """Drop the discriminator values that pydantic puts into the path of a tagged union."""
     path: list[str | int] = []
     node = table
-    for index, part in enumerate(location):
-        last = index == len(location) - 1
+    for part in location:
         if isinstance(node, Mapping):
-            if part not in node and not last and node.get("kind") == part:
+            if part not in node and node.get("kind") == part:
                 continue
             node = node.get(part)
         elif isinstance(node, list) and isinstance(part, int) and part < len(node):
