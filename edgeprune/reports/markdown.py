@@ -25,7 +25,7 @@ def markdown(report: Report) -> str:
         cells = [row.name, row.pruned, row.budget, "" if row.status is None else MARKS[row.status]]
         cells += [row.dense, row.change] if report.dense else []
         lines.append(_line(cells))
-    lines += ["", "Accuracy: share of clips, count of clips, 95 % Wilson interval."]
+    lines += ["", "Accuracy: share of the clips, with its 95 % Wilson interval."]
     tips = [f"- {check.name}: try {check.hint}" for check in report.verdict.checks if check.hint]
     if tips:
         lines += ["", "## What to try", "", *tips]

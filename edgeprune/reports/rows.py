@@ -46,38 +46,35 @@ def rows(report: Report) -> list[Row]:
     """The whole table, in the order in which it is read."""
     checks = {check.name: check for check in report.verdict.checks}
     table = _Table(report.pruned, report.dense, checks)
-    table.accuracy("accuracy, int8, all test clips", lambda m: m.accuracy, budget="accuracy")
+    table.accuracy("accuracy, int8", lambda m: m.accuracy, budget="accuracy")
     table.accuracy("accuracy, int8, on the device", lambda m: m.device_accuracy)
     table.accuracy("accuracy, float", lambda m: m.float_accuracy)
-    table.number(
-        "instructions, counted",
-        lambda m: m.latency.instructions if m.latency else None,
-        budget="instructions",
-    )
+    table.number("instructions, counted", _instructions, budget="instructions")
     table.number("· inference", lambda m: m.latency.inference_instructions if m.latency else None)
     table.number(
         "· front-end, one frame", lambda m: m.latency.frame_instructions if m.latency else None
     )
     table.number("cycles, estimated", lambda m: m.latency.cycles_estimate if m.latency else None)
-    clock = report.target.clock_mhz
+    clock = report.target.clock_mhz or 0.0
     table.number(
-        f"latency, estimated at {clock:g} MHz" if clock else "latency, estimated",
+        f"latency at {clock:g} MHz, estimated, ms",
         lambda m: m.latency.ms_estimate if m.latency else None,
-        unit="ms",
         digits=2,
         budget="latency_ms",
     )
-    table.number("wall time of a clip, this machine", lambda m: m.wall_ms, unit="ms", digits=3)
-    table.size("flash, image", lambda m: m.footprint.flash_bytes, budget="flash_kib")
-    table.size("RAM, static", lambda m: m.footprint.ram_bytes, budget="ram_kib")
-    table.number(
-        "stack, deepest", lambda m: m.footprint.stack_bytes, unit="bytes", budget="stack_bytes"
-    )
-    table.size(".tflite file", lambda m: m.footprint.model_bytes, budget="model_kib")
+    table.number("wall time of a clip here, ms", lambda m: m.wall_ms, digits=3)
+    table.number("flash of the image, bytes", lambda m: m.footprint.flash_bytes, budget="flash_kib")
+    table.number("static RAM, bytes", lambda m: m.footprint.ram_bytes, budget="ram_kib")
+    table.number("deepest stack, bytes", lambda m: m.footprint.stack_bytes, budget="stack_bytes")
+    table.number(".tflite file, bytes", lambda m: m.footprint.model_bytes, budget="model_kib")
     table.number("multiply-accumulates", lambda m: m.complexity.macs)
     table.number("weights that are not zero", lambda m: m.complexity.nonzero)
     table.agreement(report)
     return table.rows
+
+
+def _instructions(measurement: Measurement) -> int | None:
+    return measurement.latency.instructions if measurement.latency else None
 
 
 class _Table:
@@ -90,17 +87,21 @@ class _Table:
         self._checks = checks
 
     def accuracy(
-        self, name: str, read: Callable[[Measurement], Accuracy | None], budget: str = ""
+        self, name: str, read: Callable[[Measurement], Accuracy | None], *, budget: str = ""
     ) -> None:
         pruned, dense = read(self._pruned), read(self._dense) if self._dense else None
         if pruned is None:
             return
         check = self._checks.get(budget)
-        change = f"{100 * (pruned.fraction - dense.fraction):+.1f} points" if dense else ""
-        limit = f"≥ {100 * check.limit:.1f} %" if check and check.limit is not None else ""
-        status = check.status if check else None
         self.rows.append(
-            Row(name, _accuracy(pruned), limit, status, _accuracy(dense) if dense else "", change)
+            Row(
+                name=f"{name}, {pruned.clips:,} clips",
+                pruned=_interval(pruned),
+                budget=f"≥ {100 * check.limit:.1f} %" if check and check.limit is not None else "",
+                status=check.status if check else None,
+                dense=_interval(dense) if dense else "",
+                change=f"{100 * (pruned.fraction - dense.fraction):+.1f} points" if dense else "",
+            )
         )
 
     def number(
@@ -108,60 +109,43 @@ class _Table:
         name: str,
         read: Callable[[Measurement], float | None],
         *,
-        unit: str = "",
         digits: int = 0,
         budget: str = "",
-    ) -> None:
-        def text(value: float) -> str:
-            return f"{value:,.{digits}f}" + (f" {unit}" if unit else "")
-
-        self._add(name, read, text, budget, text)
-
-    def size(self, name: str, read: Callable[[Measurement], int | None], *, budget: str) -> None:
-        def text(value: float) -> str:
-            return f"{value:,.0f} bytes"
-
-        self._add(name, read, text, budget, lambda limit: f"{limit:g} KiB")
-
-    def agreement(self, report: Report) -> None:
-        found = report.pruned.agreement
-        if found is None:
-            return
-        check = self._checks["agreement"]
-        text = "identical" if found.identical else f"differ: {found.first_difference}"
-        name = f"bits, device and host, {found.clips} clips"
-        dense = report.dense.agreement if report.dense else None
-        beside = "" if dense is None else "identical" if dense.identical else "differ"
-        self.rows.append(Row(name, text, "identical", check.status, beside))
-
-    def _add(
-        self,
-        name: str,
-        read: Callable[[Measurement], float | None],
-        text: Callable[[float], str],
-        budget: str,
-        limit_text: Callable[[float], str],
     ) -> None:
         pruned, dense = read(self._pruned), read(self._dense) if self._dense else None
         check = self._checks.get(budget)
         if pruned is None and check is None:
             return
-        change = f"{100 * (pruned / dense - 1):+.1f} %" if pruned is not None and dense else ""
-        limit = f"≤ {limit_text(check.limit)}" if check and check.limit is not None else ""
+        unit = " KiB" if check and check.unit == "KiB" else ""
+        limited = check is not None and check.limit is not None
         self.rows.append(
             Row(
-                name,
-                "not measured" if pruned is None else text(pruned),
-                limit,
-                check.status if check else None,
-                "" if dense is None else text(dense),
-                change,
+                name=name,
+                pruned="not measured" if pruned is None else f"{pruned:,.{digits}f}",
+                budget=f"≤ {check.limit:,.12g}{unit}" if check and limited else "",
+                status=check.status if check else None,
+                dense="" if dense is None else f"{dense:,.{digits}f}",
+                change=f"{100 * (pruned / dense - 1):+.1f} %"
+                if pruned is not None and dense
+                else "",
+            )
+        )
+
+    def agreement(self, report: Report) -> None:
+        found = report.pruned.agreement
+        if found is None:
+            return
+        dense = report.dense.agreement if report.dense else None
+        self.rows.append(
+            Row(
+                name=f"bits on device and host, {found.clips} clips",
+                pruned="identical" if found.identical else f"differ: {found.first_difference}",
+                budget="identical",
+                status=self._checks["agreement"].status,
+                dense="" if dense is None else "identical" if dense.identical else "differ",
             )
         )
 
 
-def _accuracy(value: Accuracy) -> str:
-    return (
-        f"{100 * value.fraction:.1f} % of {value.clips:,} "
-        f"({100 * value.low:.1f}–{100 * value.high:.1f})"
-    )
+def _interval(value: Accuracy) -> str:
+    return f"{100 * value.fraction:.1f} % ({100 * value.low:.1f}–{100 * value.high:.1f})"

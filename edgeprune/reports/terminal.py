@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -13,8 +14,8 @@ __all__ = ["show"]
 
 _STYLES = {Status.PASS: "green", Status.FAIL: "bold red", Status.NOT_MEASURED: "bold yellow"}
 
-#: Narrower than this a table would fold its numbers.
-_LEAST_WIDTH = 120
+#: A narrower terminal shows the dense model only in the files.
+_LEAST_WIDTH_OF_BOTH = 105
 
 
 def show(report: Report, console: Console) -> None:
@@ -22,28 +23,28 @@ def show(report: Report, console: Console) -> None:
 
     Args:
         report: the report.
-        console: where to; without a terminal the text is plain.
+        console: where to; the dense model's columns need 105 columns.
     """
-    table = Table(title=f"{report.recipe} on {report.target.description or report.target.name}")
-    table.add_column("", no_wrap=True)
+    title = f"{report.recipe} on {report.target.name}: {report.target.description}"
+    table = Table(title=title, title_style="bold", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column("", min_width=28)  # the one that folds on a narrow terminal
     table.add_column("pruned" if report.dense else "model", justify="right", no_wrap=True)
     table.add_column("budget", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    if report.dense:
+    beside = report.dense is not None and console.width >= _LEAST_WIDTH_OF_BOTH
+    if beside:
         table.add_column("dense", justify="right", no_wrap=True)
         table.add_column("change", justify="right", no_wrap=True)
     for row in rows(report):
         mark = "" if row.status is None else MARKS[row.status]
         style = "" if row.status is None else _STYLES[row.status]
         cells = [row.name, row.pruned, row.budget, f"[{style}]{mark}[/]" if mark else ""]
-        table.add_row(*cells, *([row.dense, row.change] if report.dense else []))
-    width = console.width if console.is_terminal else max(console.width, _LEAST_WIDTH)
-    console.print(table, width=width)
-    console.print("accuracy: share of clips, count of clips, 95 % Wilson interval", style="dim")
+        table.add_row(*cells, *([row.dense, row.change] if beside else []))
+    console.print(table)
     for note in report.notes:
-        console.print(f"note: {note}", markup=False, width=width)
+        console.print(f"note: {note}", markup=False)
     for check in report.verdict.checks:
         if check.hint:
-            console.print(f"{check.name}: try {check.hint}", markup=False, width=width)
+            console.print(f"{check.name}: try {check.hint}", markup=False)
     style = "bold green" if report.passed else "bold red"
-    console.print(headline(report), style=style, width=width)
+    console.print(headline(report), style=style)
