@@ -26,7 +26,9 @@ def show(report: Report, console: Console) -> None:
         console: where to; the dense model's columns need 105 columns.
     """
     title = f"{report.recipe} on {report.target.name}: {report.target.description}"
-    table = Table(title=title, title_style="bold", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(
+        title=title, title_style="bold", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+    )
     table.add_column("", min_width=28)  # the one that folds on a narrow terminal
     table.add_column("pruned" if report.dense else "model", justify="right", no_wrap=True)
     table.add_column("budget", justify="right", no_wrap=True)
