@@ -1,0 +1,9 @@
+"""A graph to C99 that stands on its own: memory planned, constants folded, one function a layer."""
+
+from __future__ import annotations
+
+from edgeprune.codegen.host import HostProgram
+from edgeprune.codegen.manifest import Layer, Manifest, Region
+from edgeprune.codegen.program import Program, generate
+
+__all__ = ["HostProgram", "Layer", "Manifest", "Program", "Region", "generate"]

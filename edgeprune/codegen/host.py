@@ -1,0 +1,250 @@
+"""A generated program on this machine: compiled to a shared library, bound by ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprune.codegen.manifest import Manifest
+from edgeprune.codegen.program import Program, runtime_file
+from edgeprune.cores import CORES
+from edgeprune.errors import ModelError, ToolchainError
+from edgeprune.toolchain import Job, Toolchain
+
+__all__ = ["HostProgram"]
+
+#: Inferences that one thread takes on at a time.
+_CHUNK = 32
+
+
+class HostProgram:
+    """A program that runs on this machine, with the bits that every core gives.
+
+    Made by :meth:`build`. Safe to call from several threads: all state is made anew for each call,
+    and ctypes releases the interpreter lock.
+
+    Attributes:
+        manifest: of the program.
+        path: the shared library.
+        takes_pcm: whether the front-end is in it.
+    """
+
+    def __init__(self, manifest: Manifest, path: Path, *, takes_pcm: bool) -> None:
+        self.manifest = manifest
+        self.path = path
+        self.takes_pcm = takes_pcm
+        self._library = _load(path, takes_pcm=takes_pcm)
+
+    @classmethod
+    def build(
+        cls,
+        program: Program,
+        toolchain: Toolchain,
+        cache_dir: Path,
+        frontend_sources: Mapping[str, str] | None = None,
+    ) -> HostProgram:
+        """Compile the program, or take it from the cache.
+
+        Args:
+            program: what to compile.
+            toolchain: the compiler, for the core ``host``.
+            cache_dir: where libraries are kept, one a content; created when missing. Several
+                processes may build into it at once.
+            frontend_sources: file name to text of the front-end and of its input quantization,
+                as they lie in a program folder; makes :meth:`infer_pcm` work.
+
+        Raises:
+            CompileError: the compiler refused.
+            ToolchainError: the compiler does not build for this machine.
+            ModelError: a front-end file has the name of a program's file.
+        """
+        texts = _texts(program, frontend_sources)
+        path = cache_dir.resolve() / f"program-{_key(texts, toolchain)}.so"
+        takes_pcm = frontend_sources is not None
+        if path.exists():
+            try:
+                return cls(program.manifest, path, takes_pcm=takes_pcm)
+            except ToolchainError:
+                path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".program-") as folder:
+            _compile(texts, toolchain, Path(folder)).replace(path)
+        return cls(program.manifest, path, takes_pcm=takes_pcm)
+
+    def invoke(self, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Outputs of many inferences, computed on all processors.
+
+        Args:
+            inputs: int8 ``[n, …]``, n inputs of ``manifest.input.size`` values each.
+
+        Returns:
+            int8 ``[n, manifest.output.size]``.
+
+        Raises:
+            ModelError: for another type or size.
+        """
+        rows = self._rows(inputs, self.manifest.input.size, np.dtype(np.int8), "inputs")
+        outputs = np.empty((len(rows), self.manifest.output.size), dtype=np.int8)
+
+        def run(part: slice) -> None:
+            state = ctypes.create_string_buffer(self._library.edgeprune_host_state_size())
+            data, results = rows[part], outputs[part]
+            self._library.edgeprune_host_invoke(
+                state, data.ctypes.data, len(data), results.ctypes.data, None
+            )
+
+        _in_parts(run, len(rows))
+        return outputs
+
+    def trace(self, inputs: NDArray[np.int8]) -> list[NDArray[np.int8]]:
+        """The output of every layer of one inference.
+
+        Args:
+            inputs: int8, one input of ``manifest.input.size`` values, of any shape.
+
+        Returns:
+            One array a layer of the manifest, in the shape of its tensor.
+
+        Raises:
+            ModelError: for another type or size.
+        """
+        rows = self._rows(inputs[np.newaxis], self.manifest.input.size, np.dtype(np.int8), "inputs")
+        layers = self.manifest.layers
+        traced = np.empty(sum(layer.output.size for layer in layers), dtype=np.int8)
+        output = np.empty(self.manifest.output.size, dtype=np.int8)
+        state = ctypes.create_string_buffer(self._library.edgeprune_host_state_size())
+        self._library.edgeprune_host_invoke(
+            state, rows.ctypes.data, 1, output.ctypes.data, traced.ctypes.data
+        )
+        ends = np.cumsum([layer.output.size for layer in layers])
+        return [
+            part.reshape(layer.output.shape)
+            for part, layer in zip(np.split(traced, ends[:-1]), layers, strict=False)
+        ]
+
+    def quantize_pcm(self, clips: NDArray[np.int16]) -> NDArray[np.int8]:
+        """Clips through the front-end and the input quantization.
+
+        Args:
+            clips: int16 PCM ``[n, samples]``, as many samples as the front-end's clips have.
+
+        Returns:
+            int8 ``[n, manifest.input.size]``.
+
+        Raises:
+            ModelError: for another type or size, or without a front-end.
+        """
+        if not self.takes_pcm:
+            raise ModelError(
+                "the program was built without its front-end, so it takes no PCM",
+                hint="give frontend_sources to HostProgram.build",
+            )
+        samples = self._library.edgeprune_host_clip_samples()
+        rows = self._rows(clips, samples, np.dtype(np.int16), "clips")
+        inputs = np.empty((len(rows), self.manifest.input.size), dtype=np.int8)
+
+        def run(part: slice) -> None:
+            state = ctypes.create_string_buffer(self._library.edgeprune_host_frontend_size())
+            data, results = rows[part], inputs[part]
+            self._library.edgeprune_host_quantize_clips(
+                state, data.ctypes.data, len(data), results.ctypes.data
+            )
+
+        _in_parts(run, len(rows))
+        return inputs
+
+    def infer_pcm(self, clips: NDArray[np.int16]) -> NDArray[np.int8]:
+        """Scores of clips, from PCM: :meth:`quantize_pcm`, then :meth:`invoke`."""
+        return self.invoke(self.quantize_pcm(clips))
+
+    def _rows(
+        self, values: NDArray[Any], size: int, dtype: np.dtype[Any], what: str
+    ) -> NDArray[Any]:
+        if values.dtype != dtype:
+            raise ModelError(f"{what} are {values.dtype}; {dtype} is needed")
+        if values.ndim == 0 or values[:1].size != size * len(values[:1]):
+            raise ModelError(
+                f"{what} have the shape {list(values.shape)}; [n, {size}] is needed",
+                where=f"program {self.manifest.identity}",
+            )
+        return np.ascontiguousarray(values.reshape(len(values), size))
+
+
+def _in_parts(run: Callable[[slice], None], count: int) -> None:
+    parts = [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
+    workers = min(len(parts), os.cpu_count() or 1)
+    if workers <= 1:
+        for part in parts:
+            run(part)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(run, parts))
+
+
+def _texts(program: Program, frontend_sources: Mapping[str, str] | None) -> dict[str, str]:
+    texts = dict(program.files)
+    texts["host_model.c"] = runtime_file("host_model.c")
+    if frontend_sources is not None:
+        texts["host_pcm.c"] = runtime_file("host_pcm.c")
+        both = sorted(set(texts) & set(frontend_sources))
+        if both:
+            raise ModelError(f"the front-end has a file of the program's name, {both[0]}")
+        texts.update(frontend_sources)
+    return texts
+
+
+def _key(texts: Mapping[str, str], toolchain: Toolchain) -> str:
+    digest = hashlib.sha256(f"{toolchain.identity} {platform.machine()}".encode())
+    for name, text in sorted(texts.items()):
+        digest.update(f"\0{name}\0{text}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _compile(texts: Mapping[str, str], toolchain: Toolchain, folder: Path) -> Path:
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    output = folder / "program.so"
+    # host_model.c includes model.c.
+    units = sorted(name for name in texts if name.endswith(".c") and name != "model.c")
+    toolchain.build(
+        Job(
+            sources=[Path(name) for name in units],
+            output=output,
+            core=CORES["host"],
+            kind="shared",
+            cwd=folder,
+        )
+    )
+    return output
+
+
+def _load(path: Path, *, takes_pcm: bool) -> ctypes.CDLL:
+    pointer, size = ctypes.c_void_p, ctypes.c_size_t
+    functions: dict[str, tuple[list[Any], Any]] = {
+        "edgeprune_host_state_size": ([], size),
+        "edgeprune_host_invoke": ([pointer, pointer, size, pointer, pointer], None),
+    }
+    if takes_pcm:
+        functions |= {
+            "edgeprune_host_frontend_size": ([], size),
+            "edgeprune_host_clip_samples": ([], size),
+            "edgeprune_host_quantize_clips": ([pointer, pointer, size, pointer], None),
+        }
+    try:
+        library = ctypes.CDLL(str(path))
+        for name, (arguments, result) in functions.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = arguments, result
+    except (OSError, AttributeError) as error:
+        raise ToolchainError(f"can't be loaded: {error}", where=str(path)) from error
+    return library

@@ -1,0 +1,24 @@
+"""FULLY_CONNECTED in plain C."""
+
+from __future__ import annotations
+
+from edgeprune.codegen.kernels.weighted import MATRIX_SOURCES, matrix
+from edgeprune.codegen.lowering import Kernel, Lowered
+from edgeprune.cores import Core
+from edgeprune.graph import FullyConnected
+
+__all__ = ["FULLY_CONNECTED"]
+
+
+def _lower(operator: FullyConnected, _core: Core) -> Lowered:
+    return Lowered(
+        function="edgeprune_kernel_fully_connected",
+        struct="edgeprune_fully_connected",
+        header="kernel_fully_connected.h",
+        sources=("kernel_fully_connected.c", "kernel_fully_connected.h", *MATRIX_SOURCES),
+        parameters={"matrix": matrix(operator), "rows": operator.rows},
+        inputs=operator.inputs,
+    )
+
+
+FULLY_CONNECTED = Kernel(FullyConnected, _lower)

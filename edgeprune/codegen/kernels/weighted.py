@@ -1,0 +1,113 @@
+"""What convolutions and FULLY_CONNECTED share: their constants, folded and checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeprune.codegen.fixed_point import INT32_MAX, Rescale, activation_range, rescale
+from edgeprune.codegen.lowering import Constant, Field, unsupported
+from edgeprune.graph import (
+    Activation,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Operator,
+    Tensor,
+)
+
+__all__ = ["MATRIX_SOURCES", "matrix", "output_range", "per_channel", "weight_values"]
+
+MATRIX_SOURCES = ("kernel_matrix.c", "kernel_matrix.h", "kernel_requantize.h")
+
+_Weighted = Conv2D | DepthwiseConv2D | FullyConnected
+
+
+def matrix(operator: Conv2D | FullyConnected, *, groups: int = 1) -> dict[str, Field]:
+    """The ``edgeprune_matrix`` of weights that lie in rows, one an output channel."""
+    rows = weight_values(operator).reshape(operator.weights.shape[0], -1)
+    return {
+        "weights": Constant("weights", rows),
+        **per_channel(operator, rows, fold=True),
+        "outputs": rows.shape[0] // groups,
+        "depth": rows.shape[1],
+        "range": output_range(operator.activation, operator.output),
+    }
+
+
+def weight_values(operator: _Weighted) -> npt.NDArray[Any]:
+    """The int8 weights, in the shape of their tensor."""
+    if operator.weights.data is None:
+        raise unsupported(operator, f"its weights {operator.weights} are not constant")
+    return operator.weights.data
+
+
+def output_range(activation: Activation, output: Tensor) -> dict[str, Field]:
+    """The ``edgeprune_range`` of an output tensor."""
+    low, high = activation_range(activation, output.scale, output.zero_point)
+    zero_point = output.zero_point
+    return {"zero_point": zero_point, "low": low - zero_point, "high": high - zero_point}
+
+
+def per_channel(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> dict[str, Field]:
+    """Bias, multiplier and shift of every output channel.
+
+    Args:
+        operator: the layer.
+        rows: int8 weights ``[channels, values]``, one row an output channel.
+        fold: whether the bias takes in ``-zero_point * sum(weights)``, which is exact when every
+            weight meets a value of the input or the zero point.
+
+    Raises:
+        UnsupportedError: an accumulator could overflow 32 bits.
+    """
+    wide = rows.astype(np.int64)
+    bias = np.zeros(wide.shape[0], dtype=np.int64)
+    if operator.bias is not None and operator.bias.data is not None:
+        bias += operator.bias.data.reshape(-1)
+    if fold:
+        bias -= operator.input.zero_point * wide.sum(axis=1)
+    largest_value = 128 if fold else 255
+    reach = np.abs(bias) + largest_value * np.abs(wide).sum(axis=1)
+    rescales = _rescales(operator, wide.shape[0])
+    for channel, by in enumerate(rescales):
+        if int(reach[channel]) << by.left > INT32_MAX:
+            raise unsupported(
+                operator,
+                f"the accumulator of output channel {channel} can reach {reach[channel]}"
+                f"{f' * 2**{by.left}' if by.left else ''}, which overflows 32 bits",
+                hint="convert the model again with calibration data that is typical",
+            )
+    multipliers = [by.multiplier for by in rescales]
+    return {
+        "bias": Constant("bias", bias.astype(np.int32)),
+        "multiplier": Constant("multiplier", np.array(multipliers, dtype=np.int32)),
+        "shift": Constant("shift", np.array([by.shift for by in rescales], dtype=np.int8)),
+    }
+
+
+def _rescales(operator: _Weighted, channels: int) -> list[Rescale]:
+    """Input scale times weight scale over output scale, of every output channel.
+
+    In double precision, but for a FULLY_CONNECTED of one weight scale: there TensorFlow Lite
+    rounds the product of the scales to single precision first.
+    """
+    quantization = operator.weights.quantization
+    if quantization is None:
+        raise unsupported(operator, f"its weights {operator.weights} have no scale")
+    source, output = operator.input.scale, operator.output.scale
+    if isinstance(operator, FullyConnected) and len(quantization.scales) == 1:
+        with np.errstate(over="ignore"):
+            products = [float(np.float32(source) * np.float32(quantization.scales[0]))]
+    else:
+        products = [source * scale for scale in quantization.scales]
+    rescales = [_checked(operator, product / output) for product in products]
+    return rescales * channels if len(rescales) == 1 else rescales
+
+
+def _checked(operator: Operator, real: float) -> Rescale:
+    if real >= 2.0**30:
+        raise unsupported(operator, f"its scales multiply by {real:g}, which overflows 32 bits")
+    return rescale(real)

@@ -1,0 +1,106 @@
+"""What a kernel needs to compute one layer: the seam between graph, kernels and emission.
+
+A :class:`Kernel` says whether it computes an operator on a core, and lowers the operator to a
+:class:`Lowered`: a call with constant parameters. Nothing after it looks at the operator's kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import numpy.typing as npt
+
+from edgeprune.cores import Core
+from edgeprune.errors import UnsupportedError
+from edgeprune.graph import Operator, Tensor
+
+__all__ = ["Constant", "Field", "Kernel", "Lowered", "unsupported"]
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An array in flash.
+
+    Attributes:
+        name: what follows the layer's prefix in the C symbol.
+        values: int8 or int32; flattened when it is written.
+    """
+
+    name: str
+    values: npt.NDArray[Any]
+
+
+#: A value of a C initializer: a number, an array of numbers, an array in flash, or a struct.
+Field: TypeAlias = "int | tuple[int, ...] | Constant | dict[str, Field]"
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """One layer as a call: ``function(&parameters, inputs…, output[, scratch])``.
+
+    Attributes:
+        function: the kernel's C function.
+        struct: the C type of its parameters.
+        header: the runtime header that declares both.
+        sources: the runtime files that the kernel needs, headers included.
+        parameters: member to value.
+        inputs: the tensors to pass, in order; a constant among them is passed from flash.
+        scratch: bytes of memory that the kernel needs while it runs.
+    """
+
+    function: str
+    struct: str
+    header: str
+    sources: tuple[str, ...]
+    parameters: dict[str, Field]
+    inputs: tuple[Tensor, ...]
+    scratch: int = 0
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """The arrays that the parameters point to."""
+        return tuple(_constants(self.parameters))
+
+
+def _constants(field: Field) -> list[Constant]:
+    if isinstance(field, Constant):
+        return [field]
+    if isinstance(field, dict):
+        return [constant for value in field.values() for constant in _constants(value)]
+    return []
+
+
+_O = TypeVar("_O", bound=Operator)
+
+
+def _always(_operator: Operator, _core: Core) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Kernel(Generic[_O]):
+    """A way to compute operators of one kind.
+
+    Attributes:
+        operator: the kind.
+        lower: constants and parameters of a layer that it fits; raises UnsupportedError for
+            values that it can't compute exactly.
+        fits: whether it computes this operator, and runs on this core; by default it does.
+    """
+
+    operator: type[_O]
+    lower: Callable[[_O, Core], Lowered]
+    fits: Callable[[_O, Core], bool] = _always
+
+    def offer(self, operator: Operator, core: Core) -> Lowered | None:
+        """The operator as a call of this kernel; None where it does not fit."""
+        if not isinstance(operator, self.operator) or not self.fits(operator, core):
+            return None
+        return self.lower(operator, core)
+
+
+def unsupported(operator: Operator, what: str, hint: str | None = None) -> UnsupportedError:
+    """The error of an operator that can't be computed exactly."""
+    return UnsupportedError(what, where=str(operator), hint=hint)

@@ -1,0 +1,102 @@
+"""What ``program.json`` says of a generated program, for the tools that run and report it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["SCHEMA_VERSION", "Endpoint", "Layer", "Manifest", "Region"]
+
+#: Of ``program.json``.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a tensor lies in the arena.
+
+    Attributes:
+        offset: bytes from the arena's start.
+        size: bytes.
+        shape: int8 values.
+    """
+
+    offset: int
+    size: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Endpoint(Region):
+    """The network's input or output: where it lies, and ``real = scale * (q - zero_point)``."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: one C function.
+
+    Attributes:
+        index: in the order of execution; what ``EDGEPRUNE_MODEL_TRACE`` passes.
+        name: of the tensor that it writes.
+        op: the operator's name in the .tflite schema.
+        symbol: the C function.
+        kernel: the C function that it calls.
+        tensor: the number of the tensor that it writes, in the .tflite file.
+        output: where it writes.
+        macs: multiply-accumulates.
+        weight_bytes: bytes of weights and biases in the .tflite file.
+        constant_bytes: bytes of constant arrays in the generated C.
+        scratch_bytes: bytes of the arena that only this layer uses, while it runs.
+    """
+
+    index: int
+    name: str
+    op: str
+    symbol: str
+    kernel: str
+    tensor: int
+    output: Region
+    macs: int
+    weight_bytes: int
+    constant_bytes: int
+    scratch_bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a program is made of.
+
+    Attributes:
+        layers: in the order of execution; a RESHAPE moves nothing and is not among them.
+        arena_bytes: size of the caller's state.
+        input: the input; valid until the network is invoked.
+        output: the output; valid after it was.
+        labels: of the scores, in their order; empty if the caller gave none.
+        identity: 16 hexadecimal digits of the .tflite file and the generator.
+        frontend_identity: of the front-end that the network was trained with, if any.
+        macs: multiply-accumulates of an inference.
+        model_digest: SHA-256 of the .tflite file.
+    """
+
+    layers: tuple[Layer, ...]
+    arena_bytes: int
+    input: Endpoint
+    output: Endpoint
+    labels: tuple[str, ...]
+    identity: str
+    frontend_identity: str | None
+    macs: int
+    model_digest: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, with the layout's version."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+
+    def to_json(self) -> str:
+        """The text of ``program.json``."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"

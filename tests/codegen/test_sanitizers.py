@@ -1,0 +1,137 @@
+"""The generated C under UBSan and ASan: nothing undefined, nothing out of bounds.
+
+zig brings UBSan and no ASan; the machine's own compiler brings both, where there is one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeprune.codegen import HostProgram, Program, generate
+from edgeprune.errors import ProcessError, ToolchainError
+from edgeprune.graph import read_graph
+from edgeprune.process import run
+from edgeprune.toolchain import C_STANDARD, WARNINGS, find_toolchain
+from tests.graph.networks import Network
+
+_MAIN = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "model.h"
+
+int main(int argc, char **argv)
+{
+    edgeprune_model *model = malloc(sizeof *model);
+    FILE *in = argc == 3 ? fopen(argv[1], "rb") : NULL;
+    FILE *out = argc == 3 ? fopen(argv[2], "wb") : NULL;
+    if (model == NULL || in == NULL || out == NULL) {
+        return 1;
+    }
+    while (fread(edgeprune_model_input(model), 1, EDGEPRUNE_MODEL_INPUT_SIZE, in)
+           == EDGEPRUNE_MODEL_INPUT_SIZE) {
+        edgeprune_model_invoke(model);
+        fwrite(edgeprune_model_output(model), 1, EDGEPRUNE_MODEL_OUTPUT_SIZE, out);
+    }
+    free(model);
+    return fclose(in) + fclose(out);
+}
+"""
+
+_SANITIZERS = {
+    "zig": ["-target", "native", "-fsanitize=undefined", "-fsanitize-trap=undefined"],
+    "host": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+}
+
+
+def _execute(name: str, program: Program, inputs: np.ndarray, folder: Path) -> np.ndarray:
+    """Compile with a compiler's sanitizers, run, and return what it computed."""
+    try:
+        compiler = find_toolchain(name).program
+    except ToolchainError as error:
+        pytest.skip(str(error))
+    for file, text in {**program.files, "main.c": _MAIN}.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    sources = sorted(path.name for path in folder.glob("*.c"))
+    options = [C_STANDARD, *WARNINGS, "-O1", "-g", *_SANITIZERS[name]]
+    driver = [*compiler, "cc"] if name == "zig" else [*compiler]
+    run([*driver, *options, *sources, "-o", "program"], cwd=folder)
+    (folder / "in.bin").write_bytes(np.ascontiguousarray(inputs).tobytes())
+    run([folder / "program", "in.bin", "out.bin"], cwd=folder)
+    written = (folder / "out.bin").read_bytes()
+    return np.frombuffer(written, dtype=np.int8).reshape(len(inputs), -1)
+
+
+def _network() -> Network:
+    """Every kernel, with windows that leave the image on all sides."""
+    network = Network(np.random.default_rng(6), (1, 11, 7, 4), scale=0.1, zero_point=-128)
+    tensor = network.conv_2d(0, 6, kernel=(5, 4), stride=(2, 1), dilation=(1, 2), groups=2)
+    tensor = network.add(tensor, network.depthwise_conv_2d(tensor, kernel=(5, 5)), zero_point=127)
+    tensor = network.depthwise_conv_2d(tensor, 3, dilation=(3, 3), gain=0.002)
+    tensor = network.conv_2d(tensor, 5, gain=0.001)
+    tensor = network.average_pool_2d(tensor, kernel=(3, 3), stride=(2, 2))
+    tensor = network.mean(tensor, [1, 2], keep=False, gain=0.3)
+    network.softmax(network.fully_connected(tensor, 4))
+    return network
+
+
+def _inputs(size: int, count: int) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    extremes = [np.full(size, value, dtype=np.int8) for value in (-128, 127)]
+    return np.stack([*extremes, *rng.integers(-128, 128, (count, size), dtype=np.int8)])
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return generate(read_graph(_network().content()), labels=())
+
+
+@pytest.mark.parametrize("name", sorted(_SANITIZERS))
+def test_every_kernel(name: str, program: Program, tmp_path: Path, build_cache: Path) -> None:
+    inputs = _inputs(program.manifest.input.size, 30)
+    host = HostProgram.build(program, find_toolchain("zig"), build_cache)
+    np.testing.assert_array_equal(_execute(name, program, inputs, tmp_path), host.invoke(inputs))
+
+
+@pytest.mark.parametrize("name", sorted(_SANITIZERS))
+def test_the_published_network(
+    name: str, kws_program: Program, kws_host: HostProgram, tmp_path: Path
+) -> None:
+    inputs = _inputs(kws_program.manifest.input.size, 10)
+    found = _execute(name, kws_program, inputs, tmp_path)
+    np.testing.assert_array_equal(found, kws_host.invoke(inputs))
+
+
+# The sanitizers are awake: a planted bug ends the program.
+
+
+def _with(program: Program, file: str, old: str, new: str) -> Program:
+    assert old in program.files[file]
+    return Program({**program.files, file: program.files[file].replace(old, new)}, program.manifest)
+
+
+@pytest.mark.parametrize("name", sorted(_SANITIZERS))
+def test_an_overflow_is_caught(name: str, program: Program, tmp_path: Path) -> None:
+    plain = "sum += row[k] * x[k]"
+    broken = _with(program, "kernel_matrix.c", plain, f"{plain} * 99999999")
+    with pytest.raises(ProcessError, match="program failed with exit code"):
+        _execute(name, broken, _inputs(program.manifest.input.size, 2), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("model.h", "ARENA_SIZE {arena}", "ARENA_SIZE {less}"),
+        ("kernel_matrix.c", "n + 1 < matrix->outputs ? n + 1 : n", "n + 1"),
+    ],
+)
+def test_an_access_out_of_bounds_is_caught(
+    file: str, old: str, new: str, program: Program, tmp_path: Path
+) -> None:
+    arena = program.manifest.arena_bytes
+    old, new = (text.format(arena=arena, less=arena - 16) for text in (old, new))
+    with pytest.raises(ProcessError, match="program failed with exit code"):
+        broken = _with(program, file, old, new)
+        _execute("host", broken, _inputs(program.manifest.input.size, 8), tmp_path)
