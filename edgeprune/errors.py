@@ -29,6 +29,7 @@ Anything that is not an EdgepruneError is a bug of ours and keeps its traceback.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 __all__ = [
     "CompileError",
@@ -68,9 +69,22 @@ class EdgepruneError(Exception):
         self.where = where
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by attributes: arguments that are keywords don't travel between processes."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
         return f"{text}\n  try: {self.hint}" if self.hint else text
+
+
+def _restored(
+    kind: type[EdgepruneError], arguments: tuple[Any, ...], attributes: dict[str, Any]
+) -> EdgepruneError:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    error.__dict__.update(attributes)
+    return error
 
 
 class DeclarationError(EdgepruneError):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import platform
-import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +14,9 @@ from numpy.typing import NDArray
 
 from edgeprune.codegen.manifest import Manifest
 from edgeprune.codegen.program import Program, runtime_file
-from edgeprune.cores import CORES
 from edgeprune.errors import ModelError, ToolchainError
-from edgeprune.toolchain import Job, Toolchain
+from edgeprune.shared_library import cached_library
+from edgeprune.toolchain import Toolchain
 
 __all__ = ["HostProgram"]
 
@@ -69,17 +66,16 @@ class HostProgram:
             ModelError: a front-end file has the name of a program's file.
         """
         texts = _texts(program, frontend_sources)
-        path = cache_dir.resolve() / f"program-{_key(texts, toolchain)}.so"
         takes_pcm = frontend_sources is not None
-        if path.exists():
-            try:
-                return cls(program.manifest, path, takes_pcm=takes_pcm)
-            except ToolchainError:
-                path.unlink(missing_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".program-") as folder:
-            _compile(texts, toolchain, Path(folder)).replace(path)
-        return cls(program.manifest, path, takes_pcm=takes_pcm)
+        return cached_library(
+            "program",
+            texts,
+            # host_model.c includes model.c.
+            [name for name in texts if name.endswith(".c") and name != "model.c"],
+            toolchain,
+            cache_dir,
+            lambda path: cls(program.manifest, path, takes_pcm=takes_pcm),
+        )
 
     def invoke(self, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
         """Outputs of many inferences, computed on all processors.
@@ -201,31 +197,6 @@ def _texts(program: Program, frontend_sources: Mapping[str, str] | None) -> dict
             raise ModelError(f"the front-end has a file of the program's name, {both[0]}")
         texts.update(frontend_sources)
     return texts
-
-
-def _key(texts: Mapping[str, str], toolchain: Toolchain) -> str:
-    digest = hashlib.sha256(f"{toolchain.identity} {platform.machine()}".encode())
-    for name, text in sorted(texts.items()):
-        digest.update(f"\0{name}\0{text}".encode())
-    return digest.hexdigest()[:32]
-
-
-def _compile(texts: Mapping[str, str], toolchain: Toolchain, folder: Path) -> Path:
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    output = folder / "program.so"
-    # host_model.c includes model.c.
-    units = sorted(name for name in texts if name.endswith(".c") and name != "model.c")
-    toolchain.build(
-        Job(
-            sources=[Path(name) for name in units],
-            output=output,
-            core=CORES["host"],
-            kind="shared",
-            cwd=folder,
-        )
-    )
-    return output
 
 
 def _load(path: Path, *, takes_pcm: bool) -> ctypes.CDLL:

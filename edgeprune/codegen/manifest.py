@@ -5,12 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from edgeprune.errors import ImageError
 
 __all__ = ["SCHEMA_VERSION", "Endpoint", "Layer", "Manifest", "Region"]
 
+FILE_NAME = "program.json"
+
 #: Of ``program.json``.
 SCHEMA_VERSION = 1
+
+_Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
 @dataclass(frozen=True)
@@ -88,8 +98,8 @@ class Manifest:
     input: Endpoint
     output: Endpoint
     labels: tuple[str, ...]
-    identity: str
-    frontend_identity: str | None
+    identity: _Identity
+    frontend_identity: _Identity | None
     macs: int
     model_digest: str
 
@@ -100,3 +110,40 @@ class Manifest:
     def to_json(self) -> str:
         """The text of ``program.json``."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read ``program.json`` in a program's folder.
+
+        Raises:
+            ImageError: it is missing, damaged, or of another version.
+        """
+        path = folder / FILE_NAME
+        hint = "build the program again"
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+            version = table.pop("schema_version", None)
+            if version != SCHEMA_VERSION:
+                raise ImageError(
+                    f"has the layout {version}; {SCHEMA_VERSION} is needed",
+                    where=str(path),
+                    hint=hint,
+                )
+            return _adapter().validate_json(json.dumps(table), strict=True)
+        except OSError as error:
+            raise ImageError(
+                f"can't be read: {error.strerror}", where=str(path), hint=hint
+            ) from error
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = ".".join(map(str, first["loc"])) or "its content"
+            raise ImageError(
+                f"is damaged: {name}: {first['msg']}", where=str(path), hint=hint
+            ) from error
+        except (ValueError, AttributeError) as error:
+            raise ImageError(f"is damaged: {error}", where=str(path), hint=hint) from error
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)

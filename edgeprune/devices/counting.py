@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgeprune.codegen.manifest import Layer
 from edgeprune.cores import CoreName
 from edgeprune.devices.base import Work
 from edgeprune.devices.cycles import estimate_cycles
 from edgeprune.devices.instructions import Decoder, Kind, Mix, instruction_count
 from edgeprune.firmware.elf import Elf
-from edgeprune.firmware.manifest import Layer
 
 __all__ = ["Analysis", "BlockCounter", "FunctionCost", "LayerCost", "Profile", "layer_entries"]
 

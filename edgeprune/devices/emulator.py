@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
+from edgeprune.codegen.manifest import Manifest
 from edgeprune.cores import CoreName
 from edgeprune.devices.base import (
     Cost,
@@ -25,7 +26,6 @@ from edgeprune.devices.base import (
 from edgeprune.devices.mailbox import SYMBOL, Command, FirmwareInfo, Mailbox
 from edgeprune.errors import DeviceError, DeviceFault, DeviceTimeout, IdentityError
 from edgeprune.firmware.elf import Elf
-from edgeprune.firmware.manifest import Manifest
 from edgeprune.target import Memory
 
 if TYPE_CHECKING:

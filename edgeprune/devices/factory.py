@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from edgeprune.devices.base import Device, Session
 from edgeprune.devices.emulator import EmulatorDevice
-from edgeprune.devices.host import HostDevice, HostRunner
+from edgeprune.devices.host import HostDevice, HostFrontend, HostRunner
 from edgeprune.errors import DeviceError
 from edgeprune.firmware import Image
-from edgeprune.recipe import Frontend
 from edgeprune.target import Target
 
 __all__ = ["make_device", "open_device"]
@@ -18,7 +17,7 @@ def make_device(
     *,
     image: Image | None = None,
     program: HostRunner | None = None,
-    frontend: Frontend | None = None,
+    frontend: HostFrontend | None = None,
 ) -> Device:
     """The device of a target.
 
@@ -45,7 +44,7 @@ def open_device(
     *,
     image: Image | None = None,
     program: HostRunner | None = None,
-    frontend: Frontend | None = None,
+    frontend: HostFrontend | None = None,
 ) -> Session:
     """The device of a target, opened; see :func:`make_device` and ``Device.open``."""
     return make_device(target, image=image, program=program, frontend=frontend).open()

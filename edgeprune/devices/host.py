@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeprune.devices.base import (
     Cost,
@@ -23,7 +24,7 @@ from edgeprune.devices.base import (
 from edgeprune.errors import DeviceError, IdentityError
 from edgeprune.recipe import Frontend
 
-__all__ = ["HostDevice", "HostManifest", "HostRunner", "HostSession"]
+__all__ = ["HostDevice", "HostFrontend", "HostManifest", "HostRunner", "HostSession"]
 
 
 class HostManifest(Protocol):
@@ -48,8 +49,18 @@ class HostRunner(Protocol):
     def infer_pcm(self, clips: Pcm, /) -> Scores:
         """Scores int8 [clips, labels] of clips int16 [clips, samples]."""
 
-    def frontend_pcm(self, clip: Pcm, /) -> Features:
-        """Features int16 [frames, features] of a clip int16 [samples]."""
+
+class HostFrontend(Protocol):
+    """A front-end on this machine; :class:`edgeprune.frontend.FrontendLibrary` is one."""
+
+    @property
+    def frontend(self) -> Frontend: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    def features(self, clips: Pcm, /) -> NDArray[np.int16]:
+        """Features int16 [clips, frames, features] of clips int16 [clips, samples]."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +70,12 @@ class HostDevice:
     Attributes:
         name: how reports and errors call it.
         program: the compiled program, its front-end included.
-        frontend: the front-end that it was built with.
+        frontend: the front-end that it was built with, by itself.
     """
 
     name: str
     program: HostRunner
-    frontend: Frontend
+    frontend: HostFrontend
 
     def open(self) -> HostSession:
         """Check that program and front-end belong together.
@@ -80,10 +91,10 @@ class HostSession:
 
     def __init__(self, device: HostDevice) -> None:
         """See :meth:`HostDevice.open`."""
-        from edgeprune.frontend import fraction_bits, identity
+        from edgeprune.frontend import fraction_bits
 
         self._device = device
-        manifest, frontend = device.program.manifest, device.frontend
+        manifest, frontend = device.program.manifest, device.frontend.frontend
         self._info = DeviceInfo(
             device=device.name,
             core="host",
@@ -92,7 +103,7 @@ class HostSession:
             features=frontend.features,
             fraction_bits=fraction_bits(frontend),
             labels=manifest.labels,
-            frontend_identity=identity(frontend),
+            frontend_identity=device.frontend.identity,
             model_identity=manifest.identity,
         )
         if manifest.frontend_identity != self._info.frontend_identity:
@@ -145,7 +156,8 @@ class HostSession:
     def frontend_pcm(self, clip: Pcm) -> Features:
         """See :meth:`edgeprune.devices.base.Session.frontend_pcm`."""
         samples = checked_clip(clip, self._info.clip_samples, where=self._device.name)
-        return self._device.program.frontend_pcm(samples)
+        features: Features = self._device.frontend.features(samples[np.newaxis])[0]
+        return features
 
     def close(self) -> None:
         """Do nothing: the library stays loaded."""

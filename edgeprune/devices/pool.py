@@ -10,7 +10,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from edgeprune.devices.base import BatchSession, Device, Pcm, Result, Session, check_identity
 from edgeprune.errors import DeviceError, EdgepruneError
@@ -116,32 +115,10 @@ def _run_in_pool(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _collect(futures: Sequence[Future[Result | _Failure]], task: Task) -> Iterator[Result]:
+def _collect(futures: Sequence[Future[Result]], task: Task) -> Iterator[Result]:
     for future in futures:
-        answer = future.result()
-        if isinstance(answer, _Failure):
-            raise answer.error()
+        yield future.result()
         task.advance()
-        yield answer
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """An error on its way between processes; errors with keyword arguments can't be pickled."""
-
-    kind: type[EdgepruneError]
-    arguments: tuple[Any, ...]
-    attributes: dict[str, Any]
-
-    @classmethod
-    def of(cls, error: EdgepruneError) -> _Failure:
-        return cls(type(error), error.args, dict(error.__dict__))
-
-    def error(self) -> EdgepruneError:
-        error = self.kind.__new__(self.kind)
-        error.args = self.arguments
-        error.__dict__.update(self.attributes)
-        return error
 
 
 @dataclass
@@ -149,7 +126,7 @@ class _Worker:
     """What a worker process keeps between clips; a device that failed to open, its error."""
 
     session: Session | None = None
-    failure: _Failure | None = None
+    failure: EdgepruneError | None = None
 
 
 _worker = _Worker()
@@ -160,7 +137,7 @@ def _start_worker(device: Device) -> None:
     try:
         _worker.session = device.open()
     except EdgepruneError as error:
-        _worker.failure = _Failure.of(error)
+        _worker.failure = error
 
 
 def _end_with_parent() -> None:
@@ -171,11 +148,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(index: int, clip: Pcm, measure: bool, identity: str | None) -> Result | _Failure:
+def _work(index: int, clip: Pcm, measure: bool, identity: str | None) -> Result:
     if _worker.session is None:
-        return _worker.failure or _Failure.of(DeviceError("the worker has no session"))
-    try:
-        with _named(index):
-            return _worker.session.infer_pcm(clip, measure=measure, identity=identity)
-    except EdgepruneError as error:
-        return _Failure.of(error)
+        raise _worker.failure or DeviceError("the worker has no session")
+    with _named(index):
+        return _worker.session.infer_pcm(clip, measure=measure, identity=identity)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edgeprune.codegen.manifest import Manifest
 from edgeprune.cores import CORES
 from edgeprune.errors import CompileError, ImageError
 from edgeprune.firmware.binary import flat_binary, intel_hex
 from edgeprune.firmware.elf import Elf
-from edgeprune.firmware.manifest import Manifest
 from edgeprune.firmware.sizes import Sizes, measure
 from edgeprune.firmware.template import render
 from edgeprune.target import Memory, Target
@@ -28,16 +28,7 @@ ELF_NAME = "firmware.elf"
 SIZES_NAME = "sizes.json"
 SOURCE_FOLDER = "source"
 LINKER_SCRIPT = "linker.ld"
-
-_EXTRA = (
-    "-g0",  # zig's default is debug information, with this machine's paths in it
-    # The kernels are unrolled where it pays; what clang adds costs flash, and on the M4 time too.
-    "-fno-unroll-loops",
-    "-fno-unwind-tables",
-    "-fno-asynchronous-unwind-tables",
-    "-Wl,--entry=Reset_Handler",  # zig does not take it from the linker script
-    "-Wno-unused-command-line-argument",  # clang's, of -nostartfiles
-)
+ENTRY = "Reset_Handler"
 
 #: What GNU ld and LLVM lld say when a section does not fit its region.
 _OVERFLOW = re.compile(r"overflow(?:s|ed)?\b|will not fit in region", re.IGNORECASE)
@@ -108,6 +99,12 @@ def build_image(program_dir: Path, target: Target, toolchain: Toolchain, out_dir
             hint="add [memory] with flash_kib and ram_kib",
         )
     manifest = Manifest.read(program_dir)
+    if manifest.frontend_identity is None:
+        raise ImageError(
+            "the program was generated without a front-end",
+            where=str(program_dir),
+            hint="build the program again",
+        )
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir, prefix=".image-") as scratch:
         staging = Path(scratch)
@@ -170,11 +167,9 @@ def _values(target: Target, memory_bytes: tuple[int, int]) -> Mapping[str, objec
 def _link(staging: Path, target: Target, toolchain: Toolchain) -> None:
     source = Path(SOURCE_FOLDER)
     names = sorted(path.name for path in (staging / source).glob("*.c"))
-    # gcc is told to link no library; its divisions for a core without a divider are in this one.
-    libraries = [Path("-lgcc")] if toolchain.name == "arm-none-eabi-gcc" else []
     toolchain.build(
         Job(
-            sources=[*(source / name for name in names), *libraries],
+            sources=[source / name for name in names],
             output=Path(ELF_NAME),
             core=CORES[target.core],
             kind="image",
@@ -182,7 +177,7 @@ def _link(staging: Path, target: Target, toolchain: Toolchain) -> None:
             include=[source],
             linker_script=source / LINKER_SCRIPT,
             optimize=target.optimize,
-            extra=_EXTRA,
+            entry=ENTRY,
         )
     )
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from edgeprune.codegen.manifest import Layer
 from edgeprune.firmware.binary import flat_binary
 from edgeprune.firmware.elf import Elf, Section, Symbol
-from edgeprune.firmware.manifest import Layer
 
 __all__ = ["LayerSize", "SectionSize", "Sizes", "SymbolSize", "measure"]
 

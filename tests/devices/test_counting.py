@@ -76,7 +76,6 @@ def profile(tmp_path_factory):
             kind="image",
             cwd=folder,
             linker_script=Path("link.ld"),
-            extra=("-g0", "-Wno-unused-command-line-argument"),
         )
     )
     elf = Elf(folder / "counted.elf")

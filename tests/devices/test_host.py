@@ -31,13 +31,23 @@ class Program:
         assert clips.flags.c_contiguous
         return clips[:, :2].astype(np.int8)
 
-    def frontend_pcm(self, clip):
-        return np.full((FRONTEND.frames, FRONTEND.features), clip[0])
+
+class Library:
+    """Features are all the first sample."""
+
+    frontend = FRONTEND
+    identity = identity(FRONTEND)
+
+    def features(self, clips):
+        return np.stack([np.full((FRONTEND.frames, FRONTEND.features), clip[0]) for clip in clips])
+
+
+LIBRARY = Library()
 
 
 @pytest.fixture
 def host():
-    return HostDevice("host", Program(), FRONTEND)
+    return HostDevice("host", Program(), LIBRARY)
 
 
 @pytest.fixture
@@ -67,7 +77,9 @@ def test_takes_many_clips_at_once(host, clips):
 
 def test_gives_the_programs_features(host, clips):
     with host.open() as session:
-        assert session.frontend_pcm(clips[1]).shape == (FRONTEND.frames, FRONTEND.features)
+        features = session.frontend_pcm(clips[1])
+    assert features.shape == (FRONTEND.frames, FRONTEND.features)
+    assert (features == clips[1, 0]).all()
 
 
 def test_says_what_it_runs(host):
@@ -80,7 +92,7 @@ def test_says_what_it_runs(host):
 @pytest.mark.parametrize("found", ["0" * 16, None])
 def test_a_program_of_another_front_end_is_refused(found):
     with pytest.raises(IdentityError, match="the recipe has front-end"):
-        HostDevice("host", Program(frontend_identity=found), FRONTEND).open()
+        HostDevice("host", Program(frontend_identity=found), LIBRARY).open()
 
 
 def test_features_are_refused(host):
@@ -97,8 +109,8 @@ def test_features_are_refused(host):
 def test_the_factory_makes_it_for_a_host_target():
     target = Target(name="here", core="host", device="host")
     program = Program()
-    assert make_device(target, program=program, frontend=FRONTEND) == HostDevice(
-        "here", program, FRONTEND
+    assert make_device(target, program=program, frontend=LIBRARY) == HostDevice(
+        "here", program, LIBRARY
     )
     with pytest.raises(DeviceError, match="needs a host program"):
         make_device(target)

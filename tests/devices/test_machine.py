@@ -108,7 +108,6 @@ def images(tmp_path_factory):
                 kind="image",
                 cwd=folder,
                 linker_script=Path("link.ld"),
-                extra=("-g0", "-Wno-unused-command-line-argument"),
             )
         )
         built[core] = Elf(folder / "snippets.elf")

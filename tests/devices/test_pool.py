@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from edgeprune.devices import Cost, DeviceInfo, FakeDevice, Result, run_clips
-from edgeprune.devices.pool import _Failure
 from edgeprune.errors import DeviceError, DeviceFault, IdentityError
 
 
@@ -44,7 +43,7 @@ def test_processes_give_what_one_gives_in_the_order_of_the_clips(device, clips, 
 
 def test_a_crash_arrives_whole_from_another_process():
     fault = DeviceFault("boom", pc=16, symbol="f", registers={"r0": 7}, where="bench", hint="try")
-    arrived = pickle.loads(pickle.dumps(_Failure.of(fault))).error()  # noqa: S301
+    arrived = pickle.loads(pickle.dumps(fault))  # noqa: S301
     assert type(arrived) is DeviceFault
     assert str(arrived) == str(fault)
     assert (arrived.pc, arrived.symbol, arrived.registers) == (16, "f", {"r0": 7})

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from edgeprune.codegen import Manifest, Region
 from edgeprune.errors import ImageError
-from edgeprune.firmware import Manifest, Region
 
 
 def test_reads_the_fields(program):
@@ -28,16 +28,17 @@ def test_a_missing_field_is_named(program):
     table = json.loads(path.read_text())
     del table["arena_bytes"]
     path.write_text(json.dumps(table))
-    with pytest.raises(ImageError, match="lacks the field 'arena_bytes'"):
+    with pytest.raises(ImageError, match="arena_bytes: Field required"):
         Manifest.read(program)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"identity": "XYZ"}, "'XYZ' is not an identity"),
-        ({"frontend_identity": None}, "without a front-end"),
-        ({"layers": 3}, "malformed"),
+        ({"identity": "XYZ"}, "identity: String should match"),
+        ({"frontend_identity": 3}, "frontend_identity"),
+        ({"schema_version": 2}, "has the layout 2; 1 is needed"),
+        ({"layers": 3}, "is damaged: layers"),
     ],
 )
 def test_malformed_fields_are_refused(program, edit_manifest, changes, message):
@@ -48,5 +49,5 @@ def test_malformed_fields_are_refused(program, edit_manifest, changes, message):
 
 def test_text_that_is_not_json_is_refused(program):
     (program / "program.json").write_text("{")
-    with pytest.raises(ImageError, match="malformed"):
+    with pytest.raises(ImageError, match="is damaged"):
         Manifest.read(program)
