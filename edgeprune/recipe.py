@@ -389,9 +389,7 @@ class Pruning(Declaration):
         ge=1,
         le=64,
     )
-    exclude: tuple[str, ...] = option(
-        "layers left alone, by name or by shell pattern", default=("stem*", "classifier")
-    )
+    exclude: tuple[str, ...] = option("layers left alone, by name or by shell pattern", default=())
     schedule: Literal["one-shot", "cubic"] = option(
         "all at once, or along the cubic ramp of Zhu & Gupta 2017", default="cubic"
     )

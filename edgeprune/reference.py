@@ -62,7 +62,7 @@ def _heading(prefix: str, table: type[Declaration]) -> str:
         return "### Top level"
     kind = table.model_fields.get("kind")
     tags = get_args(kind.annotation) if kind else ()
-    return f"### `[{prefix}]`" + (f" with `kind = {tags[0]!r}`" if len(tags) == 1 else "")
+    return f"### `[{prefix}]`" + (f' with `kind = "{tags[0]}"`' if len(tags) == 1 else "")
 
 
 def _sentence(table: type[Declaration]) -> str:

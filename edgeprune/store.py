@@ -242,7 +242,9 @@ def _source_digests(code: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     for name in code:
         path = _PACKAGE / name
         if path.is_dir():
-            files.update(each for each in path.rglob("*") if each.suffix in (".py", ".c", ".h", ".j2"))
+            files.update(
+                each for each in path.rglob("*") if each.suffix in (".py", ".c", ".h", ".j2")
+            )
         elif path.is_file():
             files.add(path)
         else:

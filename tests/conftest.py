@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from edgeprune.errors import ToolchainError
+from edgeprune.toolchain import ToolchainName, find_toolchain
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Where every compiler has to be there, a missing one is an error and not a skipped test."""
+    if not os.environ.get("EDGEPRUNE_REQUIRE_COMPILERS"):
+        return
+    for name in get_args(ToolchainName):
+        try:
+            find_toolchain(name)
+        except ToolchainError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def _shared(name: str) -> Path:

@@ -89,9 +89,7 @@ def test_it_says_which_input_changed(store: Store) -> None:
     above = store.ensure(_stage(5, name="above")).artifact
     store.ensure(_stage(1, slot="a"))
     told: list[Outcome] = []
-    outcome = store.ensure(
-        _stage(2, slot="a", upstream={"above": above}), before_run=told.append
-    )
+    outcome = store.ensure(_stage(2, slot="a", upstream={"above": above}), before_run=told.append)
     assert outcome.why == ("table.value: 1 → 2", f"upstream above: absent → {above.key}")
     assert [each.why for each in told] == [outcome.why]
     assert store.ensure(_stage(3, slot="b")).why == ("nothing was made before",)

@@ -1,0 +1,149 @@
+"""From an int8 model to what runs on a target: C, and the linked image."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from edgeprune import resources
+from edgeprune.codegen import Program, generate
+from edgeprune.cores import CORES, CoreName
+from edgeprune.frontend import InputQuantization, identity, sources
+from edgeprune.graph import Graph, read_graph
+from edgeprune.models.normalization import Normalization
+from edgeprune.progress import Progress
+from edgeprune.recipe import Recipe
+from edgeprune.store import Artifact, Stage
+from edgeprune.target import Target
+from edgeprune.toolchain import Toolchain
+
+__all__ = ["image", "input_files", "model_graph", "model_program", "program", "tflm"]
+
+MODEL = "model.tflite"
+
+
+def program(
+    recipe: Recipe, core: CoreName, quantized: Artifact, features: Artifact, variant: str
+) -> Stage:
+    """Self-contained C: model, kernels, front-end, input quantization, ``program.json``."""
+
+    def run(folder: Path) -> None:
+        graph = model_graph(quantized)
+        made = model_program(recipe, graph, core)
+        files = made.files | input_files(recipe, graph, features)
+        files["program.json"] = made.manifest.to_json()
+        _write(folder, files)
+
+    return Stage(
+        name="program",
+        reads={
+            "frontend": recipe.frontend.model_dump(mode="json"),
+            "labels": list(recipe.data.labels),
+            "core": core,
+        },
+        upstream={"quantized": quantized, "features": features},
+        code=("graph", "codegen", "frontend"),
+        run=run,
+        slot=f"{recipe.name} {core} {variant}",
+    )
+
+
+def tflm(recipe: Recipe, quantized: Artifact, features: Artifact) -> Stage:
+    """C arrays, operator resolver and front-end for TensorFlow Lite Micro."""
+
+    def run(folder: Path) -> None:
+        from edgeprune.codegen.tflm import generate_tflm
+
+        graph = model_graph(quantized)
+        files = generate_tflm(
+            (quantized.path / MODEL).read_bytes(),
+            graph,
+            labels=recipe.data.labels,
+            frontend=recipe.frontend,
+            input_quantization=_input_quantization(graph, features),
+            name=recipe.name,
+        )
+        _write(folder, files)
+
+    return Stage(
+        name="tflm",
+        reads={
+            "frontend": recipe.frontend.model_dump(mode="json"),
+            "labels": list(recipe.data.labels),
+            "name": recipe.name,
+        },
+        upstream={"quantized": quantized, "features": features},
+        code=("graph", "codegen", "frontend"),
+        run=run,
+        slot=recipe.name,
+    )
+
+
+def image(
+    target: Target, program: Artifact, toolchain: Toolchain, variant: str, progress: Progress
+) -> Stage:
+    """The linked image, with its sizes by section, symbol and layer."""
+
+    def run(folder: Path) -> None:
+        from edgeprune.firmware import build_image
+
+        with progress.task(f"compile the {variant} image with {toolchain.identity}"):
+            build_image(program.path, target, toolchain, folder)
+
+    declared = target.model_dump(mode="json", exclude={"budgets", "device", "description"})
+    return Stage(
+        name="image",
+        reads={
+            "target": declared,
+            "toolchain": toolchain.identity,
+            "template": _template_digests(target.template),
+        },
+        upstream={"program": program},
+        code=("firmware", "cores.py", "toolchain.py"),
+        run=run,
+        slot=f"{target.name} {variant}",
+    )
+
+
+def model_graph(quantized: Artifact) -> Graph:
+    """The typed graph of a quantized artifact's model."""
+    return read_graph(quantized.path / MODEL)
+
+
+def model_program(recipe: Recipe, graph: Graph, core: CoreName) -> Program:
+    """The C of a graph for one core."""
+    return generate(
+        graph,
+        labels=recipe.data.labels,
+        frontend_identity=identity(recipe.frontend),
+        core=CORES[core],
+    )
+
+
+def input_files(recipe: Recipe, graph: Graph, features: Artifact) -> dict[str, str]:
+    """The C between PCM and the model's input: front-end and input quantization."""
+    return sources(recipe.frontend) | _input_quantization(graph, features).sources()
+
+
+def _input_quantization(graph: Graph, features: Artifact) -> InputQuantization:
+    normalization = Normalization.load(features.path / "normalization.json")
+    return InputQuantization.derive(
+        normalization.mean,
+        normalization.std,
+        normalization.fraction_bits,
+        graph.input.scale,
+        graph.input.zero_point,
+    )
+
+
+def _template_digests(template: str) -> dict[str, str]:
+    folder = resources.root() / "firmware_templates" / template
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in sorted(folder.glob("*"))
+    }
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,187 @@
+"""From a recipe to an int8 model: clips, features, training, pruning, quantization."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeprune.datasets import source_fingerprint
+from edgeprune.datasets.dataset import Dataset
+from edgeprune.frontend import FrontendLibrary, fraction_bits
+from edgeprune.models.normalization import Normalization
+from edgeprune.progress import Progress
+from edgeprune.recipe import Recipe
+from edgeprune.store import Artifact, Stage
+from edgeprune.toolchain import find_toolchain
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["clips", "features", "frontend_library", "pruned", "quantized", "trained"]
+
+#: Digests of sources, so that an unchanged one is not read again.
+_MEMO = "sources.json"
+
+_TRAINING_CODE = ("models", "datasets/augmentation.py", "frontend/c", "frontend/library.py")
+
+
+def clips(recipe: Recipe, cache: Path, progress: Progress) -> Stage:
+    """Clips of every split."""
+    frontend = recipe.frontend
+
+    def run(folder: Path) -> None:
+        from edgeprune import datasets
+
+        datasets.make(
+            recipe.data,
+            sample_rate_hz=frontend.sample_rate_hz,
+            clip_samples=frontend.clip_samples,
+            seed=recipe.seed,
+            progress=progress,
+            memo=cache / _MEMO,
+        ).save(folder)
+
+    return Stage(
+        name="clips",
+        reads={
+            "data": recipe.data.model_dump(mode="json"),
+            "seed": recipe.seed,
+            "frontend": {
+                "sample_rate_hz": frontend.sample_rate_hz,
+                "clip_samples": frontend.clip_samples,
+            },
+            "source": source_fingerprint(recipe.data, memo=cache / _MEMO, progress=progress),
+        },
+        upstream={},
+        code=("datasets",),
+        run=run,
+        slot=recipe.name,
+    )
+
+
+def features(recipe: Recipe, clips: Artifact, cache: Path, progress: Progress) -> Stage:
+    """Features of every clip, not augmented, and what the network's input is measured in."""
+
+    def run(folder: Path) -> None:
+        import numpy as np
+
+        library = frontend_library(recipe, cache)
+        dataset = Dataset.load(clips.path)
+        total = sum(len(split) for split in dataset.splits.values())
+        with progress.task("compute features", total=total, unit="clips") as task:
+            for name, split in dataset.splits.items():
+                computed = library.features(split.pcm)
+                np.save(folder / f"{name}.npy", computed)
+                task.advance(len(split))
+                if name == "train":
+                    bits = fraction_bits(recipe.frontend)
+                    Normalization.measure(computed, bits).save(folder / "normalization.json")
+
+    return Stage(
+        name="features",
+        reads={"frontend": recipe.frontend.model_dump(mode="json")},
+        upstream={"clips": clips},
+        code=("frontend", "models/normalization.py", "datasets/dataset.py"),
+        run=run,
+        slot=recipe.name,
+    )
+
+
+def trained(
+    recipe: Recipe, clips: Artifact, features: Artifact, cache: Path, progress: Progress
+) -> Stage:
+    """The dense network."""
+
+    def run(folder: Path) -> None:
+        from edgeprune.models.training import train
+
+        train(
+            recipe,
+            Dataset.load(clips.path),
+            features=frontend_library(recipe, cache).features,
+            normalization=Normalization.load(features.path / "normalization.json"),
+            progress=progress,
+        ).save(folder)
+
+    return Stage(
+        name="trained",
+        reads=_declared(recipe, "model", "training", "augmentation", "seed"),
+        upstream={"clips": clips, "features": features},
+        code=_TRAINING_CODE,
+        run=run,
+        slot=recipe.name,
+    )
+
+
+def pruned(
+    recipe: Recipe,
+    clips: Artifact,
+    features: Artifact,
+    trained: Artifact,
+    cache: Path,
+    progress: Progress,
+) -> Stage:
+    """The pruned network, recovered."""
+
+    def run(folder: Path) -> None:
+        from edgeprune.models.artifact import TrainedModel
+        from edgeprune.pruning.pruner import prune
+
+        prune(
+            recipe,
+            TrainedModel.load(trained.path),
+            Dataset.load(clips.path),
+            features=frontend_library(recipe, cache).features,
+            progress=progress,
+        ).save(folder)
+
+    return Stage(
+        name="pruned",
+        reads=_declared(recipe, "pruning", "augmentation", "seed")
+        | {"training": {"batch": recipe.training.batch}},
+        upstream={"clips": clips, "features": features, "trained": trained},
+        code=(*_TRAINING_CODE, "pruning"),
+        run=run,
+        slot=recipe.name,
+    )
+
+
+def quantized(
+    recipe: Recipe, network: Artifact, features: Artifact, variant: str, progress: Progress
+) -> Stage:
+    """The int8 model of a trained or pruned network."""
+
+    def run(folder: Path) -> None:
+        import numpy as np
+
+        from edgeprune.models.artifact import TrainedModel
+        from edgeprune.quantization.converter import calibration_rows, quantize
+
+        model = TrainedModel.load(network.path)
+        computed: NDArray[np.int16] = np.load(features.path / "train.npy", mmap_mode="r")
+        rows = calibration_rows(
+            len(computed), recipe.quantization.calibration_clips, seed=recipe.seed
+        )
+        with progress.task(f"quantize the {variant} network"):
+            content = quantize(model.network, model.normalization.apply(computed[rows]))
+        (folder / "model.tflite").write_bytes(content)
+
+    return Stage(
+        name="quantized",
+        reads=_declared(recipe, "quantization", "seed"),
+        upstream={"network": network, "features": features},
+        code=("quantization", "models"),
+        run=run,
+        slot=f"{recipe.name} {variant}",
+    )
+
+
+def frontend_library(recipe: Recipe, cache: Path) -> FrontendLibrary:
+    """The recipe's front-end on this machine, built by the default compiler."""
+    return FrontendLibrary.build(recipe.frontend, find_toolchain("zig"), cache / "libraries")
+
+
+def _declared(recipe: Recipe, *names: str) -> dict[str, object]:
+    table = recipe.model_dump(mode="json")
+    return {name: table[name] for name in names}

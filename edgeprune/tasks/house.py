@@ -1,0 +1,87 @@
+"""Around the way: what there is, whether the machine is fit, the generated docs, cleaning up."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from edgeprune.tasks.command import BUILD, command, console
+
+__all__ = ["TASKS"]
+
+
+@command()
+def targets(c: Context) -> None:
+    """List the targets and their budgets."""
+    from edgeprune.overview import target_table
+
+    console().print(target_table())
+
+
+@command()
+def recipes(c: Context) -> None:
+    """List the recipes."""
+    from edgeprune.overview import recipe_table
+
+    console().print(recipe_table())
+
+
+@command()
+def doctor(c: Context) -> None:
+    """Check what is installed; say how to get the rest.
+
+    Exit code 1 when something that the default way needs is missing.
+    """
+    from edgeprune.overview import doctor_table, examine
+
+    findings = examine()
+    console().print(doctor_table(findings))
+    if any(finding.needed and not finding.found for finding in findings):
+        raise Exit(code=1)
+
+
+@command(check="fail when the files differ from what would be written, and write nothing")
+def docs(c: Context, check: bool = False) -> None:
+    """Write the docs that are generated from the code."""
+    from edgeprune.reference import reference, report_schema
+
+    pages = {
+        Path("docs/reference.md"): reference(),
+        Path("docs/report.schema.json"): report_schema(),
+    }
+    stale = [
+        path
+        for path, text in pages.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    for path in stale:
+        if check:
+            print(f"{path} is out of date: invoke docs")
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(pages[path], encoding="utf-8")
+            print(f"wrote {path}")
+    if check and stale:
+        raise Exit(code=1)
+
+
+@command(all_="remove the store as well, so that everything is made again")
+def clean(c: Context, all_: bool = False) -> None:
+    """Remove what was built, with --all the store too.
+
+    The store holds clips, networks, programs, images and measurements.
+    """
+    for path in sorted(BUILD.iterdir()) if BUILD.is_dir() else []:
+        if path.name == "store" and not all_:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        print(f"removed {path}")
+
+
+TASKS = (targets, recipes, doctor, docs, clean)
