@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from edgeprune.codegen.manifest import Manifest
 from edgeprune.cores import CoreName
 from edgeprune.devices.base import (
+    Closing,
     Cost,
     DeviceInfo,
     Features,
@@ -94,7 +94,7 @@ class ClipProfile:
         return Cost(self.frontend_frame.work, self.inference.work, self.stack_bytes)
 
 
-class EmulatorSession:
+class EmulatorSession(Closing):
     """A booted image. A crash or a time-out ends the session."""
 
     def __init__(self, device: EmulatorDevice) -> None:
@@ -233,17 +233,6 @@ class EmulatorSession:
     def close(self) -> None:
         """Free the emulator."""
         self._machine = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check(self) -> None:
         """Refuse an image of another program than the manifest's."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.devices.base import (
+    Closing,
     Cost,
     DeviceInfo,
     Features,
@@ -87,7 +87,7 @@ class FakeDevice:
         return FakeSession(self)
 
 
-class FakeSession:
+class FakeSession(Closing):
     """An open fake; it refuses the same shapes and identities as a real one."""
 
     def __init__(self, device: FakeDevice) -> None:
@@ -125,17 +125,6 @@ class FakeSession:
         if self._open:
             self._device.calls.append(Call("close"))
         self._open = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _require_open(self) -> None:
         if not self._open:

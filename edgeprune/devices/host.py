@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeprune.devices.base import (
+    Closing,
     Cost,
     DeviceInfo,
     Features,
@@ -86,7 +86,7 @@ class HostDevice:
         return HostSession(self)
 
 
-class HostSession:
+class HostSession(Closing):
     """An open host program."""
 
     def __init__(self, device: HostDevice) -> None:
@@ -161,14 +161,3 @@ class HostSession:
 
     def close(self) -> None:
         """Do nothing: the library stays loaded."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
