@@ -327,10 +327,12 @@ Model = Annotated[MatchboxNet | DsCnn, Field(discriminator="kind")]
 class Training(Declaration):
     """The training loop of the dense model."""
 
-    epochs: int = option("passes over the training clips", default=40, unit="epochs", ge=1, le=5000)
+    epochs: int = option("passes over the training clips", default=80, unit="epochs", ge=1, le=5000)
     batch: int = option("clips in a step", default=64, unit="clips", ge=1, le=4096)
-    learning_rate: float = option("Adam's rate at the start", default=2e-3, gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = option("how the rate falls", default="cosine")
+    learning_rate: float = option("AdamW's highest rate", default=8e-3, gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = option(
+        "how the rate falls after its rise", default="cosine"
+    )
     patience: int = option(
         "epochs without a better validation loss before it stops; 0 never stops early",
         default=0,
@@ -378,7 +380,7 @@ class Pruning(Declaration):
     )
     sparsity: float = option(
         "share of the channels, or of the weights, taken out of each layer",
-        default=0.3,
+        default=0.4,
         ge=0,
         le=0.98,
     )
@@ -397,11 +399,11 @@ class Pruning(Declaration):
         "share of the epochs over which the ramp runs", default=50.0, unit="%", gt=0, le=100
     )
     epochs: int = option(
-        "epochs of pruning and fine-tuning", default=20, unit="epochs", ge=0, le=5000
+        "epochs of pruning and fine-tuning", default=40, unit="epochs", ge=0, le=5000
     )
-    learning_rate: float = option("Adam's rate at the start", default=1e-3, gt=0, le=1)
+    learning_rate: float = option("AdamW's highest rate", default=4e-3, gt=0, le=1)
     distillation: float = option(
-        "weight of the dense model's scores in the loss; 0 is off", default=0.5, ge=0, le=1
+        "weight of the dense model's scores in the loss; 0 is off", default=0.9, ge=0, le=1
     )
     temperature: float = option("temperature of the distillation", default=2.0, gt=0, le=20)
 

@@ -27,6 +27,13 @@ __all__ = [
 
 _EVALUATION_BATCH = 256
 
+#: Decoupled weight decay of kernels (Loshchilov & Hutter 2019, "Decoupled Weight Decay
+#: Regularization"); on a few thousand clips about a point of accuracy.
+_WEIGHT_DECAY = 0.05
+
+#: Share of the steps over which the rate rises from zero: high rates need it (Goyal et al. 2017).
+_WARM_UP = 0.05
+
 
 @dataclass(frozen=True)
 class Score:
@@ -87,14 +94,24 @@ class Distillation:
 def rates(
     learning_rate: float, schedule: Literal["cosine", "constant"], steps: int
 ) -> Callable[[int], float]:
-    """The learning rate of each step; cosine falls to zero (Loshchilov & Hutter 2017)."""
-    if schedule == "constant":
-        return lambda step: learning_rate
-    return lambda step: learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+    """The learning rate of each step.
+
+    It rises linearly over the first twentieth of the steps; then cosine falls to zero
+    (Loshchilov & Hutter 2017, "SGDR").
+    """
+    rise = max(1.0, _WARM_UP * steps)
+
+    def rate(step: int) -> float:
+        risen = learning_rate * min(1.0, (step + 1) / rise)
+        if schedule == "constant":
+            return risen
+        return risen * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+    return rate
 
 
 class Trainer:
-    """Trains one network with Adam, keeping masked weights at zero.
+    """Trains one network with AdamW, keeping masked weights at zero.
 
     Args:
         network: a Keras network that gives logits.
@@ -117,7 +134,8 @@ class Trainer:
         self._distillation = distillation
         self._weights = {weight.path: weight for weight in network.weights}
         self._masks: dict[str, Any] = {}
-        self._optimizer = keras.optimizers.Adam(rate(first_step))
+        self._optimizer = keras.optimizers.AdamW(rate(first_step), weight_decay=_WEIGHT_DECAY)
+        self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         self._optimizer.build(network.trainable_variables)
         self._train_step = tf.function(self._one_step)
 

@@ -151,9 +151,14 @@ def test_a_damaged_folder_is_an_error(trained: TrainedModel, tmp_path: Path, nam
         TrainedModel.load(tmp_path)
 
 
-def test_cosine_falls_from_the_rate_to_zero() -> None:
+def test_the_rate_rises_and_then_falls_as_a_cosine_to_zero() -> None:
     rate = rates(0.1, "cosine", 100)
-    assert rate(0) == pytest.approx(0.1)
+    assert rate(0) == pytest.approx(0.02)
+    assert (
+        max(rate(step) for step in range(100))
+        == pytest.approx(rate(4))
+        == pytest.approx(0.1, rel=0.01)
+    )
     assert rate(50) == pytest.approx(0.05)
     assert rate(100) == pytest.approx(0, abs=1e-12)
     assert rates(0.1, "constant", 100)(99) == 0.1
