@@ -47,7 +47,7 @@ def rows(report: Report) -> list[Row]:
     checks = {check.name: check for check in report.verdict.checks}
     table = _Table(report.pruned, report.dense, checks)
     table.accuracy("accuracy, int8", lambda m: m.accuracy, budget="accuracy")
-    table.accuracy("accuracy, int8, on the device", lambda m: m.device_accuracy)
+    table.accuracy("· on the device", lambda m: m.device_accuracy)
     table.accuracy("accuracy, float", lambda m: m.float_accuracy)
     table.number("instructions, counted", _instructions, budget="instructions")
     table.number("· inference", lambda m: m.latency.inference_instructions if m.latency else None)
