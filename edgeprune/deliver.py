@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from edgeprune import stages
 from edgeprune.errors import DeclarationError
 from edgeprune.firmware import Image
@@ -193,7 +195,7 @@ def _layer_title(index: int, tensor: str) -> str:
     """A layer's place and name: of ``net/stem_relu/Relu;net/stem/conv`` the part ``stem_relu``."""
     first = tensor.partition(";")[0]
     parts = first.split("/")
-    return f"{index} {'/'.join(parts[1:-1]) if len(parts) > 2 else first}"
+    return escape(f"{index} {'/'.join(parts[1:-1]) if len(parts) > 2 else first}")
 
 
 def _table(first: str, *others: str) -> Table:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import get_args
 
+from rich.markup import escape
 from rich.table import Table
 
 from edgeprune import resources
@@ -78,7 +79,7 @@ def doctor_table(findings: list[Finding]) -> Table:
     table = _table("", "for", "found", "to get it")
     for each in findings:
         missing = "[bold red]missing[/]" if each.needed else "[yellow]missing, optional[/]"
-        table.add_row(each.name, each.purpose, each.found or missing, each.remedy)
+        table.add_row(each.name, each.purpose, each.found or missing, escape(each.remedy))
     return table
 
 
@@ -90,7 +91,7 @@ def target_table() -> Table:
         clock = f"{target.clock_mhz:g} MHz" if target.clock_mhz else ""
         limits = target.budgets.model_dump(exclude_none=True)
         budgets = ", ".join(f"{key} {value:g}" for key, value in limits.items())
-        table.add_row(name, target.core, clock, target.device, budgets, target.description)
+        table.add_row(name, target.core, clock, target.device, budgets, escape(target.description))
     return table
 
 
@@ -101,7 +102,7 @@ def recipe_table() -> Table:
         recipe = Recipe.read(path)
         pruning = f"{recipe.pruning.structure} {100 * recipe.pruning.sparsity:g} %"
         network = f"{recipe.model.kind} {recipe.model.width}×{recipe.model.blocks}"
-        table.add_row(name, recipe.data.kind, network, pruning, recipe.description)
+        table.add_row(name, recipe.data.kind, network, pruning, escape(recipe.description))
     return table
 
 

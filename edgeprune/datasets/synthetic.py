@@ -96,7 +96,7 @@ def make(data: SyntheticData, request: Request) -> Dataset:
 
 
 def _nothing_to_read(content: bytes, where: str) -> Pcm:
-    raise NotImplementedError("synthetic clips lie in no source")
+    raise RuntimeError(f"synthetic clips lie in no source: {where}")
 
 
 def _words(data: SyntheticData, split: str, seed: int) -> list[_Word]:

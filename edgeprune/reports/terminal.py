@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edgeprune.budgets import Status
@@ -25,7 +26,7 @@ def show(report: Report, console: Console) -> None:
         report: the report.
         console: where to; the dense model's columns need 105 columns.
     """
-    title = f"{report.recipe} on {report.target.name}: {report.target.description}"
+    title = escape(f"{report.recipe} on {report.target.name}: {report.target.description}")
     table = Table(
         title=title, title_style="bold", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
     )
@@ -40,7 +41,7 @@ def show(report: Report, console: Console) -> None:
     for row in rows(report):
         mark = "" if row.status is None else MARKS[row.status]
         style = "" if row.status is None else _STYLES[row.status]
-        cells = [row.name, row.pruned, row.budget, f"[{style}]{mark}[/]" if mark else ""]
+        cells = [row.name, escape(row.pruned), row.budget, f"[{style}]{mark}[/]" if mark else ""]
         table.add_row(*cells, *([row.dense, row.change] if beside else []))
     console.print(table)
     for note in report.notes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from edgeprune import overview, resources
 from edgeprune.errors import ToolchainError
@@ -61,6 +63,9 @@ def test_the_doctor_says_how_to_get_what_is_missing(monkeypatch: pytest.MonkeyPa
     assert findings["zig"].remedy == "get zig"
     assert not findings["arm-none-eabi-gcc"].needed
     assert findings["tensorflow"].remedy == "pip install 'edgeprune[train]'"
+    stream = io.StringIO()
+    Console(file=stream, width=200).print(overview.doctor_table(list(findings.values())))
+    assert "pip install 'edgeprune[train]'" in stream.getvalue()
 
 
 def test_the_generated_docs_are_up_to_date() -> None:
