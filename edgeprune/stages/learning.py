@@ -138,8 +138,7 @@ def pruned(
 
     return Stage(
         name="pruned",
-        reads=_declared(recipe, "pruning", "augmentation", "seed")
-        | {"training": {"batch": recipe.training.batch}},
+        reads=_declared(recipe, "pruning", "training", "augmentation", "seed"),
         upstream={"clips": clips, "features": features, "trained": trained},
         code=(*_TRAINING_CODE, "pruning"),
         run=run,
