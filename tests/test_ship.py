@@ -166,6 +166,26 @@ def test_every_other_core_gives_the_same_bits_and_shares_the_model(user: User, c
         assert here[key] == there[key]
 
 
+def test_another_network_front_end_structure_and_compiler(user: User) -> None:
+    gcc = shutil.which("arm-none-eabi-gcc") is not None
+    done = user.ship(
+        "cortex-m4",
+        *GENEROUS,
+        f"--set=target.toolchain={'arm-none-eabi-gcc' if gcc else 'zig'}",
+        "--set=name=other",
+        "--set=model.kind=ds-cnn",
+        "--set=frontend.kind=mfcc",
+        "--set=pruning.structure=unstructured",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = user.report("cortex-m4")
+    pruned = report["pruned"]
+    assert isinstance(pruned, dict)
+    assert pruned["agreement"]["identical"] is True
+    assert pruned["complexity"]["nonzero"] < 0.7 * pruned["complexity"]["weights"]
+    assert user.ship("cortex-m4", *GENEROUS).returncode == 0
+
+
 def test_the_host_is_a_target(user: User) -> None:
     done = user.ship("host", "--set=target.budgets.accuracy=0")
     assert done.returncode == 0, done.stdout + done.stderr
