@@ -21,6 +21,9 @@ __all__ = ["image", "input_files", "model_graph", "model_program", "program", "t
 
 MODEL = "model.tflite"
 
+#: What these stages do themselves is part of their artifacts' keys.
+_HERE = "stages/building.py"
+
 
 def program(
     recipe: Recipe, core: CoreName, quantized: Artifact, features: Artifact, variant: str
@@ -42,7 +45,7 @@ def program(
             "core": core,
         },
         upstream={"quantized": quantized, "features": features},
-        code=("graph", "codegen", "frontend"),
+        code=("graph", "codegen", "frontend", _HERE),
         run=run,
         slot=f"{recipe.name} {core} {variant}",
     )
@@ -73,7 +76,7 @@ def tflm(recipe: Recipe, quantized: Artifact, features: Artifact) -> Stage:
             "name": recipe.name,
         },
         upstream={"quantized": quantized, "features": features},
-        code=("graph", "codegen", "frontend"),
+        code=("graph", "codegen", "frontend", _HERE),
         run=run,
         slot=recipe.name,
     )
@@ -99,7 +102,7 @@ def image(
             "template": _template_digests(target.template),
         },
         upstream={"program": program},
-        code=("firmware", "cores.py", "toolchain.py"),
+        code=("firmware", "cores.py", "toolchain.py", _HERE),
         run=run,
         slot=f"{target.name} {variant}",
     )

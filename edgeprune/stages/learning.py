@@ -23,7 +23,10 @@ __all__ = ["clips", "features", "frontend_library", "pruned", "quantized", "trai
 #: Digests of sources, so that an unchanged one is not read again.
 _MEMO = "sources.json"
 
-_TRAINING_CODE = ("models", "datasets/augmentation.py", "frontend/c", "frontend/library.py")
+#: What these stages do themselves is part of their artifacts' keys.
+_HERE = "stages/learning.py"
+
+_TRAINING_CODE = ("models", "datasets/augmentation.py", "frontend/c", "frontend/library.py", _HERE)
 
 
 def clips(recipe: Recipe, cache: Path, progress: Progress) -> Stage:
@@ -54,7 +57,7 @@ def clips(recipe: Recipe, cache: Path, progress: Progress) -> Stage:
             "source": source_fingerprint(recipe.data, memo=cache / _MEMO, progress=progress),
         },
         upstream={},
-        code=("datasets",),
+        code=("datasets", _HERE),
         run=run,
         slot=recipe.name,
     )
@@ -82,7 +85,7 @@ def features(recipe: Recipe, clips: Artifact, cache: Path, progress: Progress) -
         name="features",
         reads={"frontend": recipe.frontend.model_dump(mode="json")},
         upstream={"clips": clips},
-        code=("frontend", "models/normalization.py", "datasets/dataset.py"),
+        code=("frontend", "models/normalization.py", "datasets/dataset.py", _HERE),
         run=run,
         slot=recipe.name,
     )
@@ -170,7 +173,7 @@ def quantized(
         name="quantized",
         reads=_declared(recipe, "quantization", "seed"),
         upstream={"network": network, "features": features},
-        code=("quantization", "models"),
+        code=("quantization", "models", _HERE),
         run=run,
         slot=f"{recipe.name} {variant}",
     )

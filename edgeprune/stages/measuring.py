@@ -104,7 +104,13 @@ def measurement(
             "toolchain": toolchain.identity,
         },
         upstream=artifacts,
-        code=("codegen/host.py", "devices", "evaluation", "stages/measuring.py"),
+        code=(
+            "codegen/host.py",
+            "shared_library.py",
+            "devices",
+            "evaluation",
+            "stages/measuring.py",
+        ),
         run=run,
         slot=f"{recipe.name} {target.name} {variant}",
     )
