@@ -1,6 +1,8 @@
 """Operators: one frozen dataclass a kind, every attribute a number.
 
 Shapes are NHWC, as in the file. Paddings are explicit numbers, whatever the file calls them.
+What is only another spelling is told apart by ``kind`` alone: SQUEEZE is a :class:`Reshape`, every
+output of a SPLIT a :class:`StridedSlice`.
 """
 
 from __future__ import annotations
@@ -14,15 +16,32 @@ from edgeprune.graph.tensor import Tensor
 __all__ = [
     "Activation",
     "Add",
+    "AssignVariable",
     "AveragePool2D",
+    "Binary",
+    "Concatenation",
     "Conv2D",
     "DepthwiseConv2D",
+    "Dequantize",
     "FullyConnected",
+    "HardSwish",
+    "LeakyRelu",
+    "Logistic",
+    "MaxPool2D",
     "Mean",
+    "Mul",
     "Operator",
+    "Pad",
     "Padding",
+    "Quantize",
+    "ReadVariable",
+    "Relu",
     "Reshape",
     "Softmax",
+    "StridedSlice",
+    "Sub",
+    "Tanh",
+    "Transpose",
     "Windowed",
 ]
 
@@ -53,7 +72,8 @@ class Operator:
     """What all operators have.
 
     Attributes:
-        index: its place in the file's order of execution.
+        index: its place in the file's order of execution; the outputs of one SPLIT share it, and
+            operators that only declare variables leave gaps.
         kind: the name in the schema, such as ``CONV_2D``.
         version: of the operator, as the file gives it.
         output: the tensor that it writes.
@@ -192,8 +212,19 @@ class Mean(_Unary):
 
 
 @dataclass(frozen=True, eq=False)
-class Add(Operator):
-    """ADD of two tensors of one shape; either may be a constant."""
+class MaxPool2D(_Unary):
+    """MAX_POOL_2D: padding never wins."""
+
+    window: Windowed
+    activation: Activation
+
+
+@dataclass(frozen=True, eq=False)
+class Binary(Operator):
+    """Two tensors, element by element; either may be a constant.
+
+    Shapes broadcast as NumPy's do: from the last dimension, where sizes are equal or one is 1.
+    """
 
     left: Tensor
     right: Tensor
@@ -206,6 +237,119 @@ class Add(Operator):
     @property
     def constants(self) -> tuple[Tensor, ...]:
         return tuple(tensor for tensor in (self.left, self.right) if tensor.is_constant)
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Binary):
+    """ADD: left + right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sub(Binary):
+    """SUB: left - right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mul(Binary):
+    """MUL: left * right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Concatenation(Operator):
+    """CONCATENATION along ``axis`` (0 to rank - 1); constants may be among the sources.
+
+    All sources have the output's scale and zero point, as TensorFlow Lite demands of int8.
+    """
+
+    sources: tuple[Tensor, ...]
+    axis: int
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return tuple(tensor for tensor in self.sources if not tensor.is_constant)
+
+    @property
+    def constants(self) -> tuple[Tensor, ...]:
+        return tuple(tensor for tensor in self.sources if tensor.is_constant)
+
+
+@dataclass(frozen=True, eq=False)
+class StridedSlice(_Unary):
+    """STRIDED_SLICE, SLICE, and one output of SPLIT or SPLIT_V; masks are resolved.
+
+    Element ``i`` of the result along an axis is element ``begin + i * stride`` of the input. Both
+    have one number for each dimension of the *input*; ``extent`` is how many are taken along it.
+    The output's shape is ``extent`` but for dimensions that a mask drops.
+    """
+
+    begin: tuple[int, ...]
+    stride: tuple[int, ...]
+    extent: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Pad(_Unary):
+    """PAD and PADV2: ``before`` and ``after`` values on each dimension, all of them ``value``."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    value: int
+
+
+@dataclass(frozen=True, eq=False)
+class Transpose(_Unary):
+    """TRANSPOSE: dimension ``i`` of the output is dimension ``permutation[i]`` of the input."""
+
+    permutation: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Relu(_Unary):
+    """RELU, RELU6, RELU_N1_TO_1 as operators of their own; may requantize."""
+
+    activation: Activation
+
+
+@dataclass(frozen=True, eq=False)
+class LeakyRelu(_Unary):
+    """LEAKY_RELU: ``alpha`` times what is negative."""
+
+    alpha: float
+
+
+@dataclass(frozen=True, eq=False)
+class HardSwish(_Unary):
+    """HARD_SWISH: x * relu6(x + 3) / 6."""
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic(_Unary):
+    """LOGISTIC: 1 / (1 + exp(-x))."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tanh(_Unary):
+    """TANH."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantize(_Unary):
+    """QUANTIZE of a quantized tensor: int8 or uint8 to int8 or uint8 of another scale."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dequantize(_Unary):
+    """DEQUANTIZE: int8 or uint8 to float32; only the network's output may be that."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReadVariable(_Unary):
+    """READ_VARIABLE: ``input`` is the variable's tensor (:attr:`Graph.variables`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class AssignVariable(_Unary):
+    """ASSIGN_VARIABLE: ``output`` is the variable's tensor (:attr:`Graph.variables`)."""
 
 
 @dataclass(frozen=True, eq=False)

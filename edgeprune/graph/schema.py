@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,30 @@ import tflite
 from tflite.utils import BUILTIN_OPCODE2NAME
 
 from edgeprune.errors import MalformedModelError, UnsupportedError
+from edgeprune.graph.options import read_options
 
-__all__ = ["RawModel", "RawOperator", "RawTensor", "extract", "operator_name", "type_name"]
+__all__ = [
+    "MOST_OPERATORS",
+    "RawModel",
+    "RawOperator",
+    "RawSubgraph",
+    "RawTensor",
+    "extract",
+    "operator_name",
+    "type_name",
+]
 
 #: The root offset and the file identifier.
 _HEADER_BYTES = 8
 #: Version 3 is the only one that was ever published.
 _SCHEMA_VERSION = 3
-#: The most tensors, operators or buffers that are read; the largest networks have thousands.
-_MOST = 65_536
+#: What is read of one file in all. Tables and vectors may overlap, so that a small file can claim
+#: far more of them than its own size; the largest networks have thousands of tables.
+_MOST_TABLES = 1 << 14
+_MOST_VALUES = 1 << 18
+_MOST_TEXT_BYTES = 1 << 22
+#: Operators of one subgraph; networks for microcontrollers have tens.
+MOST_OPERATORS = 1024
 #: The code that stands for "see the wider field" in files written since 2020.
 _CUSTOM = 32
 
@@ -67,13 +81,20 @@ class RawOperator:
 
 
 @dataclass(frozen=True)
-class RawModel:
-    """The only subgraph of a file."""
+class RawSubgraph:
+    """Tensors and the operators that use them by number."""
 
     tensors: tuple[RawTensor, ...]
     operators: tuple[RawOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RawModel:
+    """A whole file; the first subgraph is the network."""
+
+    subgraphs: tuple[RawSubgraph, ...]
     buffers: tuple[npt.NDArray[np.uint8], ...]
 
 
@@ -96,7 +117,7 @@ def extract(content: bytes) -> RawModel:
 
     Raises:
         MalformedModelError: not a .tflite file, truncated, or damaged.
-        UnsupportedError: several subgraphs, or weights that lie outside the flatbuffer.
+        UnsupportedError: too many operators, or weights that lie outside the flatbuffer.
     """
     if len(content) < _HEADER_BYTES:
         raise MalformedModelError(
@@ -128,51 +149,80 @@ def _damage_reported() -> Iterator[None]:
         ) from error
 
 
+class _Budget:
+    """Counts down what may still be read of a file."""
+
+    def __init__(self) -> None:
+        self._left = {"tables": _MOST_TABLES, "values": _MOST_VALUES, "text": _MOST_TEXT_BYTES}
+
+    def tables(self, what: str, length: int) -> range:
+        """Numbers of a list of tables."""
+        self._take("tables", length, f"{length} {what}")
+        return range(length)
+
+    def integers(self, length: int, read: Callable[[], Any]) -> tuple[int, ...]:
+        """A vector of integers."""
+        self._take("values", length, f"a list of {length} numbers")
+        return tuple(int(value) for value in read()) if length else ()
+
+    def reals(self, length: int, read: Callable[[], Any]) -> tuple[float, ...]:
+        """A vector of real numbers."""
+        self._take("values", length, f"a list of {length} numbers")
+        return tuple(float(value) for value in read()) if length else ()
+
+    def text(self, value: bytes | None) -> str:
+        """A string."""
+        if value is None:
+            return ""
+        self._take("text", len(value), f"a text of {len(value)} bytes")
+        return value.decode("utf-8", errors="replace")
+
+    def _take(self, kind: str, amount: int, what: str) -> None:
+        self._left[kind] -= amount
+        if self._left[kind] < 0:
+            raise MalformedModelError(
+                f"the file claims {what}, more than a network for a microcontroller can have"
+            )
+
+
 def _read_model(content: bytes) -> RawModel:
     model = tflite.Model.GetRootAs(content, 0)
     if model.Version() != _SCHEMA_VERSION:
         raise MalformedModelError(
             f"schema version {model.Version()}; {_SCHEMA_VERSION} is the only one that exists"
         )
-    subgraphs = _count("subgraphs", model.SubgraphsLength())
-    if subgraphs == 0:
+    budget = _Budget()
+    subgraphs = budget.tables("subgraphs", model.SubgraphsLength())
+    if not subgraphs:
         raise MalformedModelError("the file holds no subgraph")
-    if subgraphs > 1:
-        raise UnsupportedError(
-            f"the model has {subgraphs} subgraphs; edgeprune compiles models with one",
-            hint="convert it without control flow and without signatures of several functions",
-        )
     codes = [
         model.OperatorCodes(index)
-        for index in range(_count("operator codes", model.OperatorCodesLength()))
+        for index in budget.tables("operator codes", model.OperatorCodesLength())
     ]
-    subgraph = model.Subgraphs(0)
-    tensors = range(_count("tensors", subgraph.TensorsLength()))
-    operators = range(_count("operators", subgraph.OperatorsLength()))
-    buffers = range(_count("buffers", model.BuffersLength()))
+    buffers = budget.tables("buffers", model.BuffersLength())
     return RawModel(
-        tensors=tuple(_read_tensor(subgraph.Tensors(index)) for index in tensors),
-        operators=tuple(_read_operator(subgraph.Operators(index), codes) for index in operators),
-        inputs=_integers(subgraph.InputsLength(), subgraph.InputsAsNumpy),
-        outputs=_integers(subgraph.OutputsLength(), subgraph.OutputsAsNumpy),
+        subgraphs=tuple(
+            _read_subgraph(model.Subgraphs(index), codes, budget) for index in subgraphs
+        ),
         buffers=tuple(_read_buffer(model.Buffers(index)) for index in buffers),
     )
 
 
-def _count(what: str, length: int) -> int:
-    if length > _MOST:
-        raise MalformedModelError(f"the file claims {length} {what}; {_MOST} is the most")
-    return length
-
-
-def _integers(length: int, read: Callable[[], Any]) -> tuple[int, ...]:
-    if _count("entries of a list", length) == 0:
-        return ()
-    return tuple(int(value) for value in read())
-
-
-def _text(value: bytes | None) -> str:
-    return "" if value is None else value.decode("utf-8", errors="replace")
+def _read_subgraph(subgraph: Any, codes: list[Any], budget: _Budget) -> RawSubgraph:
+    tensors = budget.tables("tensors", subgraph.TensorsLength())
+    operators = budget.tables("operators", subgraph.OperatorsLength())
+    if len(operators) > MOST_OPERATORS:
+        raise UnsupportedError(
+            f"the model has {len(operators)} operators; {MOST_OPERATORS} is the most"
+        )
+    return RawSubgraph(
+        tensors=tuple(_read_tensor(subgraph.Tensors(index), budget) for index in tensors),
+        operators=tuple(
+            _read_operator(subgraph.Operators(index), index, codes, budget) for index in operators
+        ),
+        inputs=budget.integers(subgraph.InputsLength(), subgraph.InputsAsNumpy),
+        outputs=budget.integers(subgraph.OutputsLength(), subgraph.OutputsAsNumpy),
+    )
 
 
 def _read_buffer(buffer: Any) -> npt.NDArray[np.uint8]:
@@ -187,18 +237,17 @@ def _read_buffer(buffer: Any) -> npt.NDArray[np.uint8]:
     return data
 
 
-def _read_tensor(tensor: Any) -> RawTensor:
+def _read_tensor(tensor: Any, budget: _Budget) -> RawTensor:
     quantization = tensor.Quantization()
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
     if quantization is not None:
-        if _count("scales", quantization.ScaleLength()):
-            scales = tuple(float(value) for value in quantization.ScaleAsNumpy())
-        zero_points = _integers(quantization.ZeroPointLength(), quantization.ZeroPointAsNumpy)
+        scales = budget.reals(quantization.ScaleLength(), quantization.ScaleAsNumpy)
+        zero_points = budget.integers(quantization.ZeroPointLength(), quantization.ZeroPointAsNumpy)
     return RawTensor(
-        name=_text(tensor.Name()),
-        shape=_integers(tensor.ShapeLength(), tensor.ShapeAsNumpy),
-        signature=_integers(tensor.ShapeSignatureLength(), tensor.ShapeSignatureAsNumpy),
+        name=budget.text(tensor.Name()),
+        shape=budget.integers(tensor.ShapeLength(), tensor.ShapeAsNumpy),
+        signature=budget.integers(tensor.ShapeSignatureLength(), tensor.ShapeSignatureAsNumpy),
         type_code=tensor.Type(),
         buffer=tensor.Buffer(),
         scales=scales,
@@ -209,72 +258,23 @@ def _read_tensor(tensor: Any) -> RawTensor:
     )
 
 
-def _read_operator(operator: Any, codes: list[Any]) -> RawOperator:
+def _read_operator(operator: Any, index: int, codes: list[Any], budget: _Budget) -> RawOperator:
+    if operator.OpcodeIndex() >= len(codes):
+        raise MalformedModelError(
+            f"operator {index} has the code {operator.OpcodeIndex()}; the file has {len(codes)}"
+        )
     code = codes[operator.OpcodeIndex()]
     # Files since 2020 have the code in a wider field; older ones only in the narrow one.
     number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    options = read_options(operator, number)
     return RawOperator(
         code=number,
-        custom=_text(code.CustomCode()),
+        custom=budget.text(code.CustomCode()),
         version=code.Version(),
-        inputs=_integers(operator.InputsLength(), operator.InputsAsNumpy),
-        outputs=_integers(operator.OutputsLength(), operator.OutputsAsNumpy),
-        options=_read_options(operator),
+        inputs=budget.integers(operator.InputsLength(), operator.InputsAsNumpy),
+        outputs=budget.integers(operator.OutputsLength(), operator.OutputsAsNumpy),
+        options={
+            name: budget.text(value) if isinstance(value, bytes) else value
+            for name, value in options.items()
+        },
     )
-
-
-#: Attributes that are read of the options of each kind, by the generated accessor's name.
-_OPTIONS: Mapping[int, tuple[type[Any], tuple[str, ...]]] = MappingProxyType(
-    {
-        tflite.BuiltinOptions.Conv2DOptions: (
-            tflite.Conv2DOptions,
-            (
-                "Padding",
-                "StrideH",
-                "StrideW",
-                "DilationHFactor",
-                "DilationWFactor",
-                "FusedActivationFunction",
-            ),
-        ),
-        tflite.BuiltinOptions.DepthwiseConv2DOptions: (
-            tflite.DepthwiseConv2DOptions,
-            (
-                "Padding",
-                "StrideH",
-                "StrideW",
-                "DilationHFactor",
-                "DilationWFactor",
-                "FusedActivationFunction",
-            ),
-        ),
-        tflite.BuiltinOptions.FullyConnectedOptions: (
-            tflite.FullyConnectedOptions,
-            ("FusedActivationFunction", "WeightsFormat"),
-        ),
-        tflite.BuiltinOptions.Pool2DOptions: (
-            tflite.Pool2DOptions,
-            (
-                "Padding",
-                "StrideH",
-                "StrideW",
-                "FilterHeight",
-                "FilterWidth",
-                "FusedActivationFunction",
-            ),
-        ),
-        tflite.BuiltinOptions.ReducerOptions: (tflite.ReducerOptions, ("KeepDims",)),
-        tflite.BuiltinOptions.AddOptions: (tflite.AddOptions, ("FusedActivationFunction",)),
-        tflite.BuiltinOptions.SoftmaxOptions: (tflite.SoftmaxOptions, ("Beta",)),
-    }
-)
-
-
-def _read_options(operator: Any) -> dict[str, Any]:
-    kind, table = operator.BuiltinOptionsType(), operator.BuiltinOptions()
-    if kind not in _OPTIONS or table is None:
-        return {}
-    options_class, names = _OPTIONS[kind]
-    options = options_class()
-    options.Init(table.Bytes, table.Pos)
-    return {name: getattr(options, name)() for name in names}

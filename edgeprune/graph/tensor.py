@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 __all__ = ["DType", "Quantization", "Tensor"]
 
-DType = Literal["int8", "int32"]
+DType = Literal["int8", "uint8", "int32", "float32"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Tensor:
         index: its number in the file.
         name: as the file has it, for people.
         shape: every dimension at least 1; empty for a scalar.
-        dtype: ``int8`` or ``int32``.
+        dtype: ``int8`` for what is computed with; ``int32`` for biases and indices; ``uint8`` and
+            ``float32`` at the network's ends.
         quantization: None for index data, such as the axes of MEAN.
         data: the read-only values of a constant, in ``shape``; None for an activation.
     """

@@ -19,8 +19,29 @@ _OPTIONS = {
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
     "ADD": "AddOptions",
+    "SUB": "SubOptions",
+    "MUL": "MulOptions",
     "RESHAPE": "ReshapeOptions",
+    "SQUEEZE": "SqueezeOptions",
+    "EXPAND_DIMS": "ExpandDimsOptions",
     "SOFTMAX": "SoftmaxOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "PAD": "PadOptions",
+    "PADV2": "PadV2Options",
+    "CONCATENATION": "ConcatenationOptions",
+    "SPLIT": "SplitOptions",
+    "SPLIT_V": "SplitVOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
+    "SLICE": "SliceOptions",
+    "TRANSPOSE": "TransposeOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "HARD_SWISH": "HardSwishOptions",
+    "QUANTIZE": "QuantizeOptions",
+    "DEQUANTIZE": "DequantizeOptions",
+    "CALL_ONCE": "CallOnceOptions",
+    "VAR_HANDLE": "VarHandleOptions",
+    "READ_VARIABLE": "ReadVariableOptions",
+    "ASSIGN_VARIABLE": "AssignVariableOptions",
 }
 
 
@@ -51,19 +72,23 @@ class OperatorSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
     custom: str | None = None
+    #: The schema's table of the options, where it is not that of the kind.
+    table: str | None = None
+
+    @property
+    def code(self) -> tuple[str, int, str | None]:
+        """What the table of operator codes holds."""
+        return self.kind, self.version, self.custom
 
 
 @dataclass
-class ModelFile:
-    """A network; :meth:`content` writes it."""
+class Subgraph:
+    """Tensors and operators."""
 
     tensors: list[TensorSpec] = field(default_factory=list)
     operators: list[OperatorSpec] = field(default_factory=list)
-    inputs: Sequence[int] = (0,)
+    inputs: Sequence[int] = ()
     outputs: Sequence[int] = ()
-    version: int = 3
-    identifier: bytes = b"TFL3"
-    subgraphs: int = 1
 
     def tensor(self, shape: Sequence[int], **attributes: Any) -> int:
         """Add a tensor; returns its number."""
@@ -71,9 +96,16 @@ class ModelFile:
         self.tensors.append(TensorSpec(shape, **attributes))
         return len(self.tensors) - 1
 
-    def activation(self, shape: Sequence[int], scale: float = 0.1, zero_point: int = 0) -> int:
-        """Add an int8 tensor that the network computes."""
-        return self.tensor(shape, scales=[scale], zero_points=[zero_point])
+    def activation(
+        self,
+        shape: Sequence[int],
+        scale: float = 0.1,
+        zero_point: int = 0,
+        *,
+        dtype: str = "int8",
+    ) -> int:
+        """Add a tensor that the network computes."""
+        return self.tensor(shape, scales=[scale], zero_points=[zero_point], dtype=dtype)
 
     def constant(self, values: np.ndarray, **attributes: Any) -> int:
         """Add a constant tensor."""
@@ -97,48 +129,76 @@ class ModelFile:
         self.outputs = [output]
         return output
 
+    def operator_of(
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        *,
+        version: int = 1,
+        **options: Any,
+    ) -> None:
+        """Add an operator of any number of outputs; it does not become the network's end."""
+        self.operators.append(OperatorSpec(kind, inputs, outputs, options, version))
+
+
+@dataclass
+class ModelFile(Subgraph):
+    """A network, which is the first subgraph, and others; :meth:`content` writes the file."""
+
+    inputs: Sequence[int] = (0,)
+    others: list[Subgraph] = field(default_factory=list)
+    version: int = 3
+    identifier: bytes = b"TFL3"
+    #: How often the network is written.
+    subgraphs: int = 1
+
     def content(self) -> bytes:
         """The file."""
         builder = flatbuffers.Builder(1024)
-        buffers = [b""]
-        for tensor in self.tensors:
+        subgraphs: list[Subgraph] = [self] * self.subgraphs + self.others
+        unique_subgraphs: list[Subgraph] = [self, *self.others]
+        buffers, numbers = [b""], {}
+        for tensor in (each for subgraph in unique_subgraphs for each in subgraph.tensors):
             if tensor.data is not None:
-                if tensor.buffer is None:
-                    tensor.buffer = len(buffers)
+                numbers[id(tensor)] = len(buffers)
                 buffers.append(tensor.data)
-        codes = [(each.kind, each.version, each.custom) for each in self.operators]
+        codes = [each.code for subgraph in subgraphs for each in subgraph.operators]
         unique = list(dict.fromkeys(codes))
         written_codes = [_operator_code(builder, *code) for code in unique]
-        subgraphs = [self._subgraph(builder, unique) for _ in range(self.subgraphs)]
+        written = [_subgraph(builder, subgraph, unique, numbers) for subgraph in subgraphs]
         written_buffers = [_buffer(builder, data) for data in buffers]
-        model = _table(
+        model = build_table(
             builder,
             "Model",
             Version=self.version,
-            OperatorCodes=_offsets(builder, written_codes),
-            Subgraphs=_offsets(builder, subgraphs),
-            Buffers=_offsets(builder, written_buffers),
+            OperatorCodes=build_tables(builder, written_codes),
+            Subgraphs=build_tables(builder, written),
+            Buffers=build_tables(builder, written_buffers),
         )
         builder.Finish(model, file_identifier=self.identifier)
         return bytes(builder.Output())
 
-    def _subgraph(self, builder: Any, codes: list[tuple[str, int, str | None]]) -> int:
-        tensors = [_tensor(builder, tensor) for tensor in self.tensors]
-        operators = [
-            _operator(builder, each, codes.index((each.kind, each.version, each.custom)))
-            for each in self.operators
-        ]
-        return _table(
-            builder,
-            "SubGraph",
-            Tensors=_offsets(builder, tensors),
-            Inputs=_vector(builder, self.inputs, np.int32),
-            Outputs=_vector(builder, self.outputs, np.int32),
-            Operators=_offsets(builder, operators),
-        )
+
+def _subgraph(
+    builder: Any,
+    subgraph: Subgraph,
+    codes: list[tuple[str, int, str | None]],
+    buffers: Mapping[int, int],
+) -> int:
+    tensors = [_tensor(builder, each, buffers.get(id(each), 0)) for each in subgraph.tensors]
+    operators = [_operator(builder, each, codes.index(each.code)) for each in subgraph.operators]
+    return build_table(
+        builder,
+        "SubGraph",
+        Tensors=build_tables(builder, tensors),
+        Inputs=build_vector(builder, subgraph.inputs, np.int32),
+        Outputs=build_vector(builder, subgraph.outputs, np.int32),
+        Operators=build_tables(builder, operators),
+    )
 
 
-def _table(builder: Any, name: str, **fields: Any) -> int:
+def build_table(builder: Any, name: str, **fields: Any) -> int:
     module = importlib.import_module(f"tflite.{name}")
     module.Start(builder)
     for key, value in fields.items():
@@ -147,11 +207,11 @@ def _table(builder: Any, name: str, **fields: Any) -> int:
     return int(module.End(builder))
 
 
-def _vector(builder: Any, values: Sequence[Any], dtype: Any) -> int:
+def build_vector(builder: Any, values: Sequence[Any], dtype: Any) -> int:
     return int(builder.CreateNumpyVector(np.array(values, dtype=dtype)))
 
 
-def _offsets(builder: Any, offsets: Sequence[int]) -> int:
+def build_tables(builder: Any, offsets: Sequence[int]) -> int:
     builder.StartVector(4, len(offsets), 4)
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)
@@ -160,18 +220,18 @@ def _offsets(builder: Any, offsets: Sequence[int]) -> int:
 
 def _buffer(builder: Any, data: bytes) -> int:
     if not data:
-        return _table(builder, "Buffer")
+        return build_table(builder, "Buffer")
     builder.StartVector(1, len(data), 16)
     builder.head -= len(data)
     builder.Bytes[builder.head : builder.head + len(data)] = data
     vector = int(builder.EndVector())
-    return _table(builder, "Buffer", Data=vector)
+    return build_table(builder, "Buffer", Data=vector)
 
 
 def _operator_code(builder: Any, kind: str, version: int, custom: str | None) -> int:
     code = getattr(tflite.BuiltinOperator, kind)
     name = builder.CreateString(custom) if custom is not None else None
-    return _table(
+    return build_table(
         builder,
         "OperatorCode",
         DeprecatedBuiltinCode=min(code, 127),
@@ -181,26 +241,26 @@ def _operator_code(builder: Any, kind: str, version: int, custom: str | None) ->
     )
 
 
-def _tensor(builder: Any, spec: TensorSpec) -> int:
+def _tensor(builder: Any, spec: TensorSpec, buffer: int) -> int:
     name = builder.CreateString(spec.name)
-    shape = _vector(builder, spec.shape, np.int32)
-    signature = None if spec.signature is None else _vector(builder, spec.signature, np.int32)
+    shape = build_vector(builder, spec.shape, np.int32)
+    signature = None if spec.signature is None else build_vector(builder, spec.signature, np.int32)
     quantization = None
     if len(spec.scales):
-        quantization = _table(
+        quantization = build_table(
             builder,
             "QuantizationParameters",
-            Scale=_vector(builder, spec.scales, np.float32),
-            ZeroPoint=_vector(builder, spec.zero_points, np.int64),
+            Scale=build_vector(builder, spec.scales, np.float32),
+            ZeroPoint=build_vector(builder, spec.zero_points, np.int64),
             QuantizedDimension=spec.axis,
         )
-    sparsity = _table(builder, "SparsityParameters") if spec.is_sparse else None
-    return _table(
+    sparsity = build_table(builder, "SparsityParameters") if spec.is_sparse else None
+    return build_table(
         builder,
         "Tensor",
         Shape=shape,
         Type=getattr(tflite.TensorType, spec.dtype.upper()),
-        Buffer=spec.buffer or 0,
+        Buffer=buffer if spec.buffer is None else spec.buffer,
         Name=name,
         Quantization=quantization,
         IsVariable=spec.is_variable,
@@ -209,15 +269,22 @@ def _tensor(builder: Any, spec: TensorSpec) -> int:
     )
 
 
+def _value(builder: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        return builder.CreateString(value)
+    return build_vector(builder, value, np.int32) if isinstance(value, list | tuple) else value
+
+
 def _operator(builder: Any, spec: OperatorSpec, code: int) -> int:
-    inputs = _vector(builder, spec.inputs, np.int32)
-    outputs = _vector(builder, spec.outputs, np.int32)
+    inputs = build_vector(builder, spec.inputs, np.int32)
+    outputs = build_vector(builder, spec.outputs, np.int32)
     options, options_type = None, 0
     if spec.kind in _OPTIONS and spec.options:
-        name = _OPTIONS[spec.kind]
-        options = _table(builder, name, **spec.options)
+        name = spec.table or _OPTIONS[spec.kind]
+        values = {key: _value(builder, value) for key, value in spec.options.items()}
+        options = build_table(builder, name, **values)
         options_type = getattr(tflite.BuiltinOptions, name)
-    return _table(
+    return build_table(
         builder,
         "Operator",
         OpcodeIndex=code,
