@@ -2,126 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-__all__ = ["ALIGNMENT", "Buffer", "Placement", "lower_bound", "plan"]
+from edgeprune.codegen.chain_plan import place_chain
+from edgeprune.codegen.distances import ALIGNMENT, Buffer, Permit, Problem, align
+from edgeprune.codegen.search_plan import search
 
-#: Every buffer starts at a multiple of this: a word, for kernels that load words.
-ALIGNMENT = 4
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """Bytes that must keep their place for a while.
-
-    Attributes:
-        key: the caller's name for it, unique in a plan.
-        size: bytes, at least 1.
-        first: the first step of the program that it is in use at.
-        last: the last such step; not before ``first``.
-    """
-
-    key: object
-    size: int
-    first: int
-    last: int
-
-    def meets(self, other: Buffer) -> bool:
-        """Whether both are in use at some step."""
-        return self.first <= other.last and other.first <= self.last
+__all__ = ["ALIGNMENT", "Buffer", "Permit", "Placement", "align", "lower_bound", "plan"]
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A plan: every buffer's offset, and the size of the arena that holds them."""
+    """A plan.
+
+    Attributes:
+        offsets: key of a buffer to its offset.
+        size: of the arena that holds all of them.
+        bound: no plan is smaller; ``size`` may be above it even where it is the smallest.
+        is_optimal: whether ``size`` is known to be the smallest.
+    """
 
     offsets: dict[object, int]
     size: int
+    bound: int = field(default=0, compare=False)
+    is_optimal: bool = field(default=True, compare=False)
 
 
-#: An offset and the buffer that lies there.
-_Placed = tuple[int, Buffer]
+def plan(buffers: Sequence[Buffer], permits: Sequence[Permit] = ()) -> Placement:
+    """Place buffers so that those in use at one step overlap only as permitted.
 
+    A chain, where each block is in use together with its neighbours and one scratch buffer only,
+    is planned exactly. For other graphs a deterministic search of bounded length starts from
+    greedy plans (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net
+    Inference").
 
-def plan(buffers: Sequence[Buffer]) -> Placement:
-    """Place buffers so that no two that are in use at one step overlap.
+    Args:
+        buffers: with different keys.
+        permits: pairs of buffers that may overlap in certain ways.
 
-    First it tries to reach :func:`lower_bound`, from both ends of an arena of that size; with a
-    chain, where each buffer is in use together with its neighbours only, it always does. Otherwise
-    it takes the smaller of two greedy plans (Pisarchyk & Lee 2020, "Efficient Memory Management
-    for Deep Neural Net Inference"): from the largest buffer down, or from the first used on, each
-    at the lowest offset where it fits.
+    Raises:
+        ValueError: a permit names no buffer of the plan.
     """
-    by_size = sorted(buffers, key=lambda each: (-each.size, each.first))
-    by_time = sorted(buffers, key=lambda each: (each.first, -each.last, -each.size))
-    bound = lower_bound(buffers)
-    for order in (by_time, by_size):
-        placed = _from_both_ends(order, bound)
-        if placed is not None:
-            return _placement(placed)
-    return min(
-        (_placement(_lowest_first(order)) for order in (by_size, by_time)),
-        key=lambda each: each.size,
-    )
-
-
-def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """The most bytes that are in use at one step: no plan is smaller."""
-    steps = {buffer.first for buffer in buffers}
-    return max(
-        (
-            sum(_align(each.size) for each in buffers if each.first <= step <= each.last)
-            for step in steps
-        ),
-        default=0,
-    )
-
-
-def _from_both_ends(order: Sequence[Buffer], size: int) -> list[_Placed] | None:
-    """Each buffer at an end of an arena of ``size``, or as low as it fits; None where it won't."""
-    placed: list[_Placed] = []
-    for buffer in order:
-        length = _align(buffer.size)
-        gaps = [(start, end) for start, end in _gaps(buffer, placed, size) if end - start >= length]
-        if not gaps:
-            return None
-        (low, _), (_, top) = gaps[0], gaps[-1]
-        at_top = low > 0 and top == size
-        placed.append((size - length if at_top else low, buffer))
-    return placed
-
-
-def _lowest_first(order: Sequence[Buffer]) -> list[_Placed]:
-    """Each buffer at the lowest offset where it fits, in an arena without end."""
-    endless = sum(_align(buffer.size) for buffer in order)
-    placed: list[_Placed] = []
-    for buffer in order:
-        gaps = _gaps(buffer, placed, endless)
-        offset = next(start for start, end in gaps if end - start >= _align(buffer.size))
-        placed.append((offset, buffer))
-    return placed
-
-
-def _gaps(buffer: Buffer, placed: Sequence[_Placed], size: int) -> Iterator[tuple[int, int]]:
-    """What lies free in an arena of ``size`` while the buffer is in use, from low to high."""
-    start = 0
-    for offset, other in sorted(
-        (each for each in placed if each[1].meets(buffer)), key=lambda each: each[0]
-    ):
-        if offset > start:
-            yield start, offset
-        start = max(start, offset + _align(other.size))
-    if size > start:
-        yield start, size
-
-
-def _placement(placed: Sequence[_Placed]) -> Placement:
+    keys = {buffer.key for buffer in buffers}
+    for name in (name for each in permits for name in (each.output, each.input)):
+        if name not in keys:
+            raise ValueError(f"a permit names {name!r}, which is no buffer")
+    problem = Problem(buffers, permits)
+    bound = lower_bound(buffers, permits)
+    lowest = -(-bound // ALIGNMENT)
+    positions = place_chain(problem, lowest)
+    is_chain = positions is not None
+    if positions is None:
+        positions = search(problem, lowest)
+    size = problem.extent(positions) * ALIGNMENT
     return Placement(
-        offsets={buffer.key: offset for offset, buffer in placed},
-        size=max((offset + _align(buffer.size) for offset, buffer in placed), default=0),
+        offsets={
+            buffer.key: positions[problem.block_of[buffer.key]] * ALIGNMENT + buffer.offset
+            for buffer in buffers
+        },
+        size=size,
+        bound=bound,
+        is_optimal=is_chain or size == bound,
     )
 
 
-def _align(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def lower_bound(buffers: Sequence[Buffer], permits: Sequence[Permit] = ()) -> int:
+    """The most bytes that are in use at one step: no plan is smaller."""
+    by_key = {buffer.key: buffer for buffer in buffers}
+    savings: dict[int, int] = {}
+    for permit in permits:
+        output, source = by_key[permit.output], by_key[permit.input]
+        step = output.first
+        if source.last != step:
+            continue
+        saved = align(output.size) + align(source.size) - _together(output, source, permit)
+        savings[step] = savings.get(step, 0) + saved
+    bytes_at = {buffer.first: 0 for buffer in buffers}
+    for step in bytes_at:
+        live = [each for each in buffers if each.first <= step <= each.last]
+        bytes_at[step] = _union_bytes(live) - savings.get(step, 0)
+    return align(max(bytes_at.values(), default=0))
+
+
+def _together(output: Buffer, source: Buffer, permit: Permit) -> int:
+    """The fewest bytes that both take."""
+    out, into = align(output.size), align(source.size)
+    lead = permit.lead if permit.exact else max(0, permit.lead)
+    union = max(out, lead + into) - min(0, lead)
+    return max(out, into, min(out + into, union // ALIGNMENT * ALIGNMENT))
+
+
+def _union_bytes(live: Sequence[Buffer]) -> int:
+    """Bytes of all buffers, those that a block needs for several of them counted once."""
+    blocks: dict[object, list[Buffer]] = {}
+    for buffer in live:
+        blocks.setdefault(("own", buffer.key) if buffer.block is None else buffer.block, []).append(
+            buffer
+        )
+    # What lies in the middle of a block may start in the padding behind another buffer.
+    is_padded = not any(buffer.offset % ALIGNMENT for buffer in live)
+    return sum(_covered(members, is_padded=is_padded) for members in blocks.values())
+
+
+def _covered(members: Sequence[Buffer], *, is_padded: bool) -> int:
+    covered = end = 0
+    for buffer in sorted(members, key=lambda each: each.offset):
+        start = max(end, buffer.offset)
+        stop = buffer.offset + (align(buffer.size) if is_padded else buffer.size)
+        covered += max(0, stop - start)
+        end = max(end, stop)
+    return covered
