@@ -5,34 +5,60 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CORES", "Core", "CoreName"]
+__all__ = ["CORES", "QEMU_BOARDS", "Core", "CoreName", "QemuBoard"]
 
-CoreName = Literal["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "host"]
+CoreName = Literal[
+    "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "host"
+]
+
+
+@dataclass(frozen=True)
+class QemuBoard:
+    """A machine of QEMU: where an image's code begins, vector table first, and where its data go.
+
+    Both memories are RAM on the FPGA boards that QEMU models.
+    """
+
+    flash_origin: int
+    flash_kib: int
+    ram_origin: int
+    ram_kib: int
 
 
 @dataclass(frozen=True)
 class Core:
-    """How the compilers and the emulator name one core.
+    """How the compilers and the emulators name one core.
 
     Attributes:
         name: our name.
         zig: arguments of ``zig cc``.
         gcc: arguments of ``arm-none-eabi-gcc``.
-        unicorn: the suffix of Unicorn's ``UC_CPU_ARM_…`` constant.
+        unicorn: the suffix of Unicorn's ``UC_CPU_ARM_…`` constant; empty where it has none.
+        qemu: QEMU's machine with this core, of :data:`QEMU_BOARDS`; empty where it has none.
         dsp: has the DSP extension (SMLAD and friends).
-        fpu: has a single-precision FPU, which start-up code must switch on.
+        fpu: has a floating-point unit, which start-up code must switch on.
+        mve: has the M-profile vector extension (Helium), switched on with the FPU.
     """
 
     name: CoreName
     zig: tuple[str, ...]
     gcc: tuple[str, ...] = ()
     unicorn: str = ""
+    qemu: str = ""
     dsp: bool = False
     fpu: bool = False
+    mve: bool = False
 
 
 def _arm(
-    name: CoreName, zig_cpu: str, unicorn: str, *, dsp: bool = False, fpu: str | None = None
+    name: CoreName,
+    zig_cpu: str,
+    *,
+    unicorn: str = "",
+    qemu: str,
+    dsp: bool = False,
+    fpu: str | None = None,
+    mve: bool = False,
 ) -> Core:
     zig_abi, gcc_abi = ("eabihf", "hard") if fpu else ("eabi", "soft")
     gcc_fpu = (f"-mfpu={fpu}",) if fpu else ()
@@ -41,26 +67,63 @@ def _arm(
         zig=("-target", f"thumb-freestanding-{zig_abi}", f"-mcpu={zig_cpu}"),
         gcc=(f"-mcpu={name}", "-mthumb", f"-mfloat-abi={gcc_abi}", *gcc_fpu),
         unicorn=unicorn,
+        qemu=qemu,
         dsp=dsp,
         fpu=fpu is not None,
+        mve=mve,
     )
 
 
-#: Every core by name. Debian's multilibs fix the FPU names that gcc takes.
+#: Every core by name. Debian's multilibs fix the FPU names that gcc takes; ``auto`` is the core's
+#: own. QEMU has no board with an M0+: the M3 runs all of its instructions.
 CORES: dict[CoreName, Core] = {
     core.name: core
     for core in (
-        _arm("cortex-m0plus", "cortex_m0plus", "CORTEX_M0"),
-        _arm("cortex-m3", "cortex_m3", "CORTEX_M3"),
-        _arm("cortex-m4", "cortex_m4+vfp4d16sp", "CORTEX_M4", dsp=True, fpu="fpv4-sp-d16"),
-        _arm("cortex-m7", "cortex_m7+fp_armv8d16sp", "CORTEX_M7", dsp=True, fpu="fpv5-sp-d16"),
+        _arm("cortex-m0plus", "cortex_m0plus", unicorn="CORTEX_M0", qemu="mps2-an385"),
+        _arm("cortex-m3", "cortex_m3", unicorn="CORTEX_M3", qemu="mps2-an385"),
         _arm(
-            "cortex-m33",
-            "cortex_m33+dsp+fp_armv8d16sp",
-            "CORTEX_M33",
+            "cortex-m4",
+            "cortex_m4+vfp4d16sp",
+            unicorn="CORTEX_M4",
+            qemu="mps2-an386",
+            dsp=True,
+            fpu="fpv4-sp-d16",
+        ),
+        _arm(
+            "cortex-m7",
+            "cortex_m7+fp_armv8d16sp",
+            unicorn="CORTEX_M7",
+            qemu="mps2-an500",
             dsp=True,
             fpu="fpv5-sp-d16",
         ),
+        _arm(
+            "cortex-m33",
+            "cortex_m33+dsp+fp_armv8d16sp",
+            unicorn="CORTEX_M33",
+            qemu="mps2-an505",
+            dsp=True,
+            fpu="fpv5-sp-d16",
+        ),
+        _arm(
+            "cortex-m55",
+            "cortex_m55+mve_fp+fp_armv8d16",
+            qemu="mps3-an547",
+            dsp=True,
+            fpu="auto",
+            mve=True,
+        ),
         Core(name="host", zig=("-target", "native", "-mcpu=baseline")),
     )
+}
+
+#: QEMU's machines by the name that ``qemu-system-arm -M`` takes.
+QEMU_BOARDS: dict[str, QemuBoard] = {
+    "mps2-an385": QemuBoard(0x0000_0000, 4096, 0x2000_0000, 4096),
+    "mps2-an386": QemuBoard(0x0000_0000, 4096, 0x2000_0000, 4096),
+    "mps2-an500": QemuBoard(0x0000_0000, 4096, 0x2000_0000, 4096),
+    # The M33 and the M55 start in the secure state. This board's secure memories:
+    "mps2-an505": QemuBoard(0x1000_0000, 4096, 0x3800_0000, 4096),
+    # The tightly coupled memories.
+    "mps3-an547": QemuBoard(0x0000_0000, 512, 0x2000_0000, 512),
 }

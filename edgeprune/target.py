@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from edgeprune.cores import CoreName
+from edgeprune.cores import CORES, QEMU_BOARDS, CoreName
 from edgeprune.declaration import Declaration, load, option
 
 __all__ = ["Budgets", "Memory", "Target"]
@@ -65,14 +65,18 @@ class Target(Declaration):
         "clock that milliseconds are computed for", default=None, unit="MHz", gt=0, le=5000
     )
     memory: Memory | None = option("memories of a microcontroller", default=None)
-    device: Literal["emulator", "host"] = option("what runs the image")
+    device: Literal["emulator", "qemu", "host"] = option("what runs the image")
     toolchain: Literal["zig", "arm-none-eabi-gcc", "host"] = option(
         "what compiles it", default="zig"
     )
     template: str = option(
         "folder below firmware_templates", default="cortex-m", pattern=r"^[a-z0-9][a-z0-9-]*$"
     )
-    optimize: Literal["speed", "size"] = option("what the compiler optimizes for", default="speed")
+    optimize: Literal["balanced", "speed", "size"] = option(
+        "what kernels and encodings are chosen for: fewest instructions, fewest bytes of flash, or "
+        "the least product of both; `size` asks the same of the C compiler",
+        default="balanced",
+    )
     budgets: Budgets = option("limits that decide the verdict", default=Budgets())
 
     @model_validator(mode="after")
@@ -88,6 +92,10 @@ class Target(Declaration):
             return self
         if self.device == "host":
             raise ValueError(f"device = 'host' does not run a core = {self.core!r}")
+        if self.device == "emulator" and not CORES[self.core].unicorn:
+            raise ValueError(
+                f"device = 'emulator' does not run core = {self.core!r}; device = 'qemu' does"
+            )
         if self.toolchain == "host":
             raise ValueError(f"toolchain = 'host' does not build for core = {self.core!r}")
         if self.memory is None:
@@ -100,6 +108,8 @@ class Target(Declaration):
                 raise ValueError(
                     f"budgets.{key} = {budget:g} is more than the chip has (memory.{key} = {size})"
                 )
+        if self.device == "qemu":
+            _check_board(CORES[self.core].qemu, self.memory)
         return self
 
     @classmethod
@@ -110,3 +120,20 @@ class Target(Declaration):
             DeclarationError: naming file and key.
         """
         return load(cls, path, settings)
+
+
+def _check_board(name: str, memory: Memory) -> None:
+    board = QEMU_BOARDS[name]
+    where = f"device = 'qemu' is the board {name}, which has"
+    if memory.flash_origin != board.flash_origin or memory.flash_kib > board.flash_kib:
+        raise ValueError(
+            f"{where} {board.flash_kib} KiB for code at 0x{board.flash_origin:08x}; "
+            f"memory.flash_kib = {memory.flash_kib}, flash_origin = 0x{memory.flash_origin:08x} "
+            "(the targets qemu-… fit their boards)"
+        )
+    end = memory.ram_origin + 1024 * memory.ram_kib
+    if not board.ram_origin <= memory.ram_origin < end <= board.ram_origin + 1024 * board.ram_kib:
+        raise ValueError(
+            f"{where} {board.ram_kib} KiB of RAM at 0x{board.ram_origin:08x}; "
+            f"memory.ram_kib = {memory.ram_kib}, ram_origin = 0x{memory.ram_origin:08x}"
+        )

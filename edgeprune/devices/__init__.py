@@ -19,6 +19,8 @@ from edgeprune.devices.factory import make_device, open_device
 from edgeprune.devices.fake import FakeDevice
 from edgeprune.devices.host import HostDevice
 from edgeprune.devices.pool import run_clips
+from edgeprune.devices.qemu import QemuDevice
+from edgeprune.devices.session import ImageDevice, NetworkSession, StreamSession
 
 __all__ = [
     "BatchSession",
@@ -31,10 +33,14 @@ __all__ = [
     "FakeDevice",
     "Features",
     "HostDevice",
+    "ImageDevice",
+    "NetworkSession",
     "Pcm",
+    "QemuDevice",
     "Result",
     "Scores",
     "Session",
+    "StreamSession",
     "Work",
     "make_device",
     "open_device",

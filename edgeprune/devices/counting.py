@@ -17,9 +17,18 @@ from edgeprune.cores import CoreName
 from edgeprune.devices.base import Work
 from edgeprune.devices.cycles import estimate_cycles
 from edgeprune.devices.instructions import Decoder, Kind, Mix, instruction_count
+from edgeprune.errors import DeviceError
 from edgeprune.firmware.elf import Elf
 
-__all__ = ["Analysis", "BlockCounter", "FunctionCost", "LayerCost", "Profile", "layer_entries"]
+__all__ = [
+    "Analysis",
+    "BlockCounter",
+    "FunctionCost",
+    "LayerCost",
+    "Profile",
+    "every_layer_entry",
+    "layer_entries",
+]
 
 _Block = tuple[int, int]
 #: Where blocks outside of every layer are counted.
@@ -83,6 +92,24 @@ def layer_entries(elf: Elf, layers: Sequence[Layer]) -> dict[int, int]:
     found = [(addresses[layer.symbol], layer) for layer in layers if layer.symbol in addresses]
     uses = Counter(address for address, _ in found)
     return {address: layer.index for address, layer in found if uses[address] == 1}
+
+
+def every_layer_entry(elf: Elf, layers: Sequence[Layer], *, where: str) -> dict[int, int]:
+    """The same as :func:`layer_entries`, for work that needs all of them.
+
+    Raises:
+        DeviceError: a layer has no function of its own in the image.
+    """
+    entries = layer_entries(elf, layers)
+    for layer in layers:
+        if layer.index not in entries.values():
+            raise DeviceError(
+                f"layer {layer.index} ({layer.op}, {layer.name}) has no function "
+                f"{layer.symbol} of its own in the image",
+                where=where,
+                hint="keep the compiler from merging or inlining the layers' functions",
+            )
+    return entries
 
 
 class BlockCounter:

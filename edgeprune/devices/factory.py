@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgeprune.devices.base import Device, Session
 from edgeprune.devices.emulator import EmulatorDevice
 from edgeprune.devices.host import HostDevice, HostFrontend, HostRunner
+from edgeprune.devices.qemu import QemuDevice
 from edgeprune.errors import DeviceError
 from edgeprune.firmware import Image
 from edgeprune.target import Target
@@ -23,7 +24,7 @@ def make_device(
 
     Args:
         target: names the device.
-        image: what the emulator runs.
+        image: what the emulator or QEMU runs.
         program: what the host runs.
         frontend: the front-end that the program was built with.
 
@@ -36,7 +37,8 @@ def make_device(
         return HostDevice(target.name, program, frontend)
     if image is None or target.memory is None:
         raise DeviceError("needs an image and the sizes of the memories", where=target.name)
-    return EmulatorDevice(target.name, image.elf, target.core, target.memory, image.manifest)
+    kind = QemuDevice if target.device == "qemu" else EmulatorDevice
+    return kind(target.name, image.elf, target.core, target.memory, image.manifest)
 
 
 def open_device(

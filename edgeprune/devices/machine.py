@@ -9,31 +9,41 @@ or LDRD pass, which the real ones do not.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from edgeprune.codegen.manifest import Layer
 from edgeprune.cores import CORES, CoreName
-from edgeprune.errors import DeviceError, DeviceFault, DeviceTimeout, ImageError
+from edgeprune.devices.counting import (
+    Analysis,
+    BlockCounter,
+    Profile,
+    every_layer_entry,
+    layer_entries,
+)
+from edgeprune.devices.images import (
+    POWER_UP,
+    STOP_READY,
+    check_place,
+    describe_stop,
+    fault,
+    stack_hint,
+    timed_out,
+)
+from edgeprune.devices.instructions import Decoder
+from edgeprune.errors import DeviceError, DeviceFault
 from edgeprune.firmware.elf import Elf
 from edgeprune.target import Memory
 
-__all__ = ["STOP_READY", "BlockHook", "Machine"]
+__all__ = ["BlockHook", "Machine"]
 
-#: Numbers of the firmware's breakpoints (protocol.h).
-STOP_READY = 0xE0
-_STOPS = {
-    0xE1: "the firmware took a fault",
-    0xE2: "the firmware took an interrupt that nobody asked for",
-    0xE3: "the firmware's main returned",
-}
+_T = TypeVar("_T")
 
 _PAGE = 4096
 #: The system control space: CPACR and its neighbours, as plain memory.
 _SYSTEM_CONTROL = 0xE000_E000
-#: What RAM holds at power-up: anything but zeros.
-_POWER_UP = b"\xa5"
 #: An address that no program counter reaches.
 _NOWHERE = 0xFFFF_FFFE
 _EXCEPTION_BREAKPOINT = 7
@@ -90,6 +100,8 @@ class Machine:
         self._unicorn: Any = unicorn
         self._arm: Any = arm_const
         self._elf = elf
+        self._core = core
+        self._decoder = Decoder(self.read)
         self._memory = memory
         self._where = where
         self._timeout_us = int(timeout_s * 1e6)
@@ -162,6 +174,29 @@ class Machine:
         names = [*(f"r{index}" for index in range(13)), "sp", "lr", "pc"]
         return {name: self.register(name) for name in names}
 
+    def counted(self, work: Callable[[], _T], layers: Sequence[Layer]) -> tuple[_T, Profile]:
+        """Do ``work``, and count every block of instructions, by function and by layer."""
+        counter = BlockCounter(layer_entries(self._elf, layers), lambda: self.register("lr"))
+        with self.watch(counter):
+            result = work()
+        analysis = Analysis(self._elf, self._core, layers, self._decoder)
+        return result, analysis.profile(counter)
+
+    def watched(
+        self, work: Callable[[], object], layers: Sequence[Layer], leave: Callable[[int], None]
+    ) -> None:
+        """Do ``work``, and call ``leave`` with a layer's index when its function returns.
+
+        Raises:
+            DeviceError: a layer has no function of its own in the image.
+        """
+        entries = every_layer_entry(self._elf, layers, where=self._where)
+        with self.watch(BlockCounter(entries, lambda: self.register("lr"), leave)):
+            work()
+
+    def close(self) -> None:
+        """Unicorn frees the core when nothing refers to it any more."""
+
     @contextmanager
     def watch(self, hook: BlockHook) -> Iterator[None]:
         """Call ``hook`` for every block while the context is open; costs speed.
@@ -198,19 +233,10 @@ class Machine:
             ) from error
 
     def _load(self) -> None:
-        first = self._memory.flash_origin
-        end = first + self._memory.flash_kib * 1024
+        check_place(self._elf, self._memory, where=self._where)
         for segment in self._elf.segments:
-            load, size = segment.load_address, len(segment.data)
-            if not first <= load <= load + size <= end:
-                raise ImageError(
-                    f"loads {size} bytes at 0x{load:08x}, outside of the flash of {self._where} "
-                    f"(0x{first:08x} to 0x{end:08x})",
-                    where=str(self._elf.path),
-                    hint="build the image for this target",
-                )
-            self._uc.mem_write(load, segment.data)
-        ram = _POWER_UP * (self._memory.ram_kib * 1024)
+            self._uc.mem_write(segment.load_address, segment.data)
+        ram = POWER_UP * (self._memory.ram_kib * 1024)
         self._uc.mem_write(self._memory.ram_origin, ram)
 
     def _run(self, address: int) -> None:
@@ -222,21 +248,12 @@ class Machine:
         if self._stop == STOP_READY:
             return
         if self._stop is not None:
-            number = self._stop
-            raise self._fault(
-                _STOPS.get(number, f"the firmware stopped at an unexpected breakpoint {number:#x}")
-            )
+            raise self._fault(describe_stop(self._stop))
         if self._exception is not None:
             raise self._fault(
                 _EXCEPTIONS.get(self._exception, f"exception {self._exception} of the emulator")
             )
-        pc = self.register("pc")
-        raise DeviceTimeout(
-            f"the firmware did not answer within {self._timeout_s:g} s; it is at "
-            f"0x{pc:08x} in {self._function(pc) or 'no function'}",
-            where=self._where,
-            hint="an endless loop in the firmware, or a machine that is too busy",
-        )
+        raise timed_out(self.register("pc"), self._elf, self._timeout_s, where=self._where)
 
     def _on_exception(self, uc: Any, number: int, user: object) -> None:
         if number == _EXCEPTION_BREAKPOINT:
@@ -271,23 +288,6 @@ class Machine:
         return f"the emulator stopped: {error}"
 
     def _fault(self, message: str) -> DeviceFault:
-        registers = self.registers()
-        return DeviceFault(
-            message,
-            pc=registers["pc"],
-            symbol=self._function(registers["pc"]),
-            registers=registers,
-            where=self._where,
-            hint=self._stack_hint(),
-        )
-
-    def _stack_hint(self) -> str | None:
-        """The stack lies lowest in RAM: an access right below it is an overflow."""
-        bad, origin = self._bad_access, self._memory.ram_origin
-        if bad is not None and origin - _PAGE <= bad.address < origin:
-            return "the stack overflowed: raise memory.stack_bytes of the target"
-        return None
-
-    def _function(self, address: int) -> str | None:
-        function = self._elf.function_at(address)
-        return function.name if function else None
+        address = self._bad_access.address if self._bad_access else None
+        hint = stack_hint(address, self._memory)
+        return fault(message, self.registers(), self._elf, where=self._where, hint=hint)

@@ -16,7 +16,7 @@ from edgeprune.codegen.manifest import Manifest
 from edgeprune.cores import CORES
 from edgeprune.errors import CompileError, ImageError
 from edgeprune.firmware.binary import flat_binary, intel_hex
-from edgeprune.firmware.elf import Elf
+from edgeprune.firmware.elf import NO_FRONTEND, Elf
 from edgeprune.firmware.sizes import Sizes, measure
 from edgeprune.firmware.template import render
 from edgeprune.target import Memory, Target
@@ -76,8 +76,9 @@ class Image:
 def build_image(program_dir: Path, target: Target, toolchain: Toolchain, out_dir: Path) -> Image:
     """Compile and link a program into an image.
 
-    The image depends on the program, the target's core, memory, template and optimization, and
-    the toolchain; not on the folders, the time or the machine.
+    A program with a front-end takes PCM and features, one without takes the network's input. The
+    image depends on the program, the target's core, memory, template and optimization, and the
+    toolchain; not on the folders, the time or the machine.
 
     Args:
         program_dir: C files and ``program.json``; every ``*.c`` in it is compiled.
@@ -99,16 +100,10 @@ def build_image(program_dir: Path, target: Target, toolchain: Toolchain, out_dir
             hint="add [memory] with flash_kib and ram_kib",
         )
     manifest = Manifest.read(program_dir)
-    if manifest.frontend_identity is None:
-        raise ImageError(
-            "the program was generated without a front-end",
-            where=str(program_dir),
-            hint="build the program again",
-        )
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir, prefix=".image-") as scratch:
         staging = Path(scratch)
-        _lay_out(staging, program_dir, target, _memory_bytes(memory))
+        _lay_out(staging, program_dir, manifest, target, _memory_bytes(memory))
         try:
             _link(staging, target, toolchain)
         except CompileError as error:
@@ -133,6 +128,7 @@ def _memory_bytes(memory: Memory) -> tuple[int, int]:
 def _lay_out(
     staging: Path,
     program_dir: Path,
+    manifest: Manifest,
     target: Target,
     memory_bytes: tuple[int, int],
 ) -> None:
@@ -144,7 +140,9 @@ def _lay_out(
         raise ImageError("holds no C files", where=str(program_dir), hint="build the program again")
     for path in program:
         shutil.copyfile(path, folder / path.name)
-    for name, text in render(target.template, _values(target, memory_bytes)).items():
+    part = "model" if manifest.frontend_identity is None else "stream"
+    files = render(target.template, part, _values(target, memory_bytes))
+    for name, text in files.items():
         if (folder / name).exists():
             raise ImageError(
                 f"is in the program and in the firmware template {target.template}", where=name
@@ -176,7 +174,7 @@ def _link(staging: Path, target: Target, toolchain: Toolchain) -> None:
             cwd=staging,
             include=[source],
             linker_script=source / LINKER_SCRIPT,
-            optimize=target.optimize,
+            optimize="size" if target.optimize == "size" else "speed",
             entry=ENTRY,
         )
     )
@@ -192,7 +190,7 @@ def _overflow(
     flash_bytes, ram_bytes = _memory_bytes(memory)
     with tempfile.TemporaryDirectory(prefix="edgeprune-image-") as scratch:
         staging = Path(scratch)
-        _lay_out(staging, program_dir, target, (_UNBOUNDED_BYTES, _UNBOUNDED_BYTES))
+        _lay_out(staging, program_dir, manifest, target, (_UNBOUNDED_BYTES, _UNBOUNDED_BYTES))
         _link(staging, target, toolchain)
         sizes = measure(Elf(staging / ELF_NAME), manifest.layers)
     # To the last byte that is used, so that gaps for alignment count as they do for the linker.
@@ -225,10 +223,11 @@ def _named(sizes: Sizes, memory: Literal["flash", "ram"]) -> str:
 
 def _check_identity(elf: Elf, manifest: Manifest) -> None:
     found = elf.identity
-    if (found.frontend, found.model) != (manifest.frontend_identity, manifest.identity):
+    frontend = manifest.frontend_identity or NO_FRONTEND
+    if (found.frontend, found.model) != (frontend, manifest.identity):
         raise ImageError(
             f"the C files are of front-end {found.frontend} and model {found.model}, program.json "
-            f"is of front-end {manifest.frontend_identity} and model {manifest.identity}",
+            f"is of front-end {frontend} and model {manifest.identity}",
             hint="build the program again",
         )
 

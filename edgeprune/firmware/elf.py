@@ -12,11 +12,14 @@ from typing import Any, Literal
 
 from edgeprune.errors import ImageError
 
-__all__ = ["Elf", "Identity", "Section", "Segment", "Symbol", "words_to_identity"]
+__all__ = ["NO_FRONTEND", "Elf", "Identity", "Section", "Segment", "Symbol", "words_to_identity"]
 
 NOTE_SECTION = ".note.edgeprune"
 #: name size, description size, type, "EDGP" padded; protocol, front-end identity, model identity.
 _NOTE = struct.Struct("<3I8sI2I2I")
+
+#: What stands in an image without a front-end.
+NO_FRONTEND = "0" * 16
 
 SymbolKind = Literal["function", "object", "other"]
 _KINDS: Mapping[str, SymbolKind] = {"STT_FUNC": "function", "STT_OBJECT": "object"}

@@ -10,11 +10,12 @@ from edgeprune.errors import DeclarationError, ImageError
 __all__ = ["render"]
 
 
-def render(template: str, values: Mapping[str, object]) -> dict[str, str]:
+def render(template: str, part: str, values: Mapping[str, object]) -> dict[str, str]:
     """File name to text of a firmware template.
 
     Args:
         template: folder below ``firmware_templates``.
+        part: folder in it whose files are taken beside the template's own.
         values: what the ``*.j2`` files may use.
 
     Raises:
@@ -40,12 +41,13 @@ def render(template: str, values: Mapping[str, object]) -> dict[str, str]:
         keep_trailing_newline=True,
     )
     files = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted([*folder.glob("*.*"), *(folder / part).glob("*.*")]):
         if path.suffix != ".j2":
             files[path.name] = path.read_text(encoding="utf-8")
             continue
+        name = path.relative_to(folder).as_posix()
         try:
-            files[path.stem] = environment.get_template(path.name).render(values)
+            files[path.stem] = environment.get_template(name).render(values)
         except jinja2.TemplateError as error:
             raise ImageError(
                 f"can't be rendered: {error.message or error}", where=str(path)

@@ -6,8 +6,10 @@
  * (__ARM_FEATURE_UNALIGNED); the may_alias types make that legal C for any object.
  */
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "string.h"
 
 typedef uint32_t __attribute__((may_alias)) word;
 
@@ -20,11 +22,6 @@ struct __attribute__((packed, may_alias)) loose_word {
 
 #define WORD sizeof(word)
 #define BLOCK (4u * WORD)
-
-void *memcpy(void *restrict to, const void *restrict from, size_t count);
-void *memmove(void *to, const void *from, size_t count);
-void *memset(void *to, int value, size_t count);
-int memcmp(const void *left, const void *right, size_t count);
 
 static size_t misalignment(const void *address) {
     return (uintptr_t)address % WORD;

@@ -4,6 +4,9 @@
  * The firmware halts at `bkpt EDGEPRUNE_STOP_READY`. The host then reads the answer to its last
  * request, writes the next request into `edgeprune_mailbox` and resumes after the breakpoint.
  * All fields are little endian.
+ *
+ * An image with a front-end (stream/) answers all commands. One of a network alone (model/) answers
+ * RESET and INFER; the host writes the input into `edgeprune_network` and reads the output there.
  */
 #ifndef EDGEPRUNE_PROTOCOL_H
 #define EDGEPRUNE_PROTOCOL_H
@@ -38,6 +41,18 @@ enum edgeprune_status {
     EDGEPRUNE_STATUS_BAD_LENGTH = 2,
     EDGEPRUNE_STATUS_IDENTITY = 3,  /* features of another front-end */
     EDGEPRUNE_STATUS_NOT_READY = 4  /* fewer frames than the question needs */
+};
+
+/* What every mailbox begins with; the payload follows, where there is one. */
+struct edgeprune_mailbox_header {
+    uint32_t magic;
+    uint32_t protocol;
+    uint32_t command;
+    uint32_t status;
+    uint32_t length;            /* bytes of the payload that are valid */
+    uint32_t identity[2];       /* in an answer the image's front-end, in FEATURES the sender's */
+    uint32_t model_identity[2];
+    uint32_t frames;            /* since the clip began */
 };
 
 /* The answer to INFO. */

@@ -17,7 +17,7 @@ from edgeprune.target import Target
 from edgeprune.toolchain import find_toolchain
 
 FAKE_PROGRAM = Path(__file__).parent.parent / "firmware" / "fake_program"
-CORTEX_M = [name for name in CORES if name != "host"]
+CORTEX_M = [name for name, core in CORES.items() if core.unicorn]
 
 WINDOW, HOP, FEATURES, FRAMES, SAMPLES = 96, 64, 8, 5, 400
 

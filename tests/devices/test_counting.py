@@ -13,7 +13,7 @@ from edgeprune.firmware import Elf
 from edgeprune.target import Memory
 from edgeprune.toolchain import Job, find_toolchain
 
-CORTEX_M = [name for name in CORES if name != "host"]
+CORTEX_M = [name for name, core in CORES.items() if core.unicorn]
 
 SCRIPT = """
 ENTRY(_start)
@@ -115,7 +115,7 @@ def test_cycles_are_those_of_the_table(profile):
 def test_blocks_count_what_single_steps_count(session, clips):
     """On the M0+, where no instruction is conditional, so that every one is stepped through."""
     counted = session.profile(clips[0])
-    machine = session._machine
+    machine = session._board
     steps = [0]
 
     def step(uc, address, size, user):

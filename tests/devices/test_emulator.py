@@ -11,7 +11,7 @@ from edgeprune.devices import open_device
 from edgeprune.devices.mailbox import Command
 from edgeprune.errors import DeviceError, DeviceFault, IdentityError, ImageError
 
-CORTEX_M = [name for name in CORES if name != "host"]
+CORTEX_M = [name for name, core in CORES.items() if core.unicorn]
 every_core = pytest.mark.parametrize("device", CORTEX_M, indirect=True)
 
 FRONTEND, MODEL = "0123456789abcdef", "fedcba9876543210"
@@ -57,7 +57,7 @@ def test_the_stack_is_that_of_the_clip_alone(session, clips):
     before = session.infer_pcm(clips[0], measure=True).cost.stack_bytes
     bottom, top = session._stack
     # As if an earlier clip had gone deeper.
-    session._machine.write(bottom, bytes(64))
+    session._board.write(bottom, bytes(64))
     assert session._stack_bytes() == top - bottom
     assert session.infer_pcm(clips[0], measure=True).cost.stack_bytes == before
 
@@ -65,7 +65,7 @@ def test_the_stack_is_that_of_the_clip_alone(session, clips):
 def test_the_stack_is_as_deep_as_its_lowest_write(session):
     _, top = session._stack
     session._paint_stack()
-    session._machine.write(top - 404, b"used")
+    session._board.write(top - 404, b"used")
     assert session._stack_bytes() == 404
 
 
@@ -88,7 +88,7 @@ def test_the_firmware_counts_the_frames_of_a_clip(session, clips):
 
 @every_core
 def test_start_up_switches_the_fpu_on(session, device):
-    coprocessors = int.from_bytes(session._machine.read(0xE000ED88, 4), "little")
+    coprocessors = int.from_bytes(session._board.read(0xE000ED88, 4), "little")
     assert coprocessors == (0x00F00000 if CORES[device.core].fpu else 0)
 
 
@@ -219,8 +219,8 @@ class _Unknown(int):
 
 
 def test_a_crash_ends_the_session(session, clips):
-    session._machine.write(session._mailbox._address, b"\0" * 4)
-    session._machine._uc.reg_write(session._machine._arm.UC_ARM_REG_SP, 0x10)
+    session._board.write(session._mailbox._address, b"\0" * 4)
+    session._board._uc.reg_write(session._board._arm.UC_ARM_REG_SP, 0x10)
     with pytest.raises(DeviceFault):
         for _ in range(3):
             session.infer_pcm(clips[0])
