@@ -77,55 +77,66 @@ class HostProgram:
             lambda path: cls(program.manifest, path, takes_pcm=takes_pcm),
         )
 
-    def invoke(self, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Outputs of many inferences, computed on all processors.
+    def invoke(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Outputs of many inferences, each after a reset, computed on all processors.
 
         Args:
-            inputs: int8 ``[n, …]``, n inputs of ``manifest.input.size`` values each.
+            inputs: ``[n, …]`` of the input's type, n inputs of ``manifest.input.elements`` values.
 
         Returns:
-            int8 ``[n, manifest.output.size]``.
+            ``[n, manifest.output.elements]`` of the output's type.
 
         Raises:
             ModelError: for another type or size.
         """
-        rows = self._rows(inputs, self.manifest.input.size, np.dtype(np.int8), "inputs")
-        outputs = np.empty((len(rows), self.manifest.output.size), dtype=np.int8)
-
-        def run(part: slice) -> None:
-            state = ctypes.create_string_buffer(self._library.edgeprune_host_state_size())
-            data, results = rows[part], outputs[part]
-            self._library.edgeprune_host_invoke(
-                state, data.ctypes.data, len(data), results.ctypes.data, None
-            )
-
-        _in_parts(run, len(rows))
+        rows, outputs = self._inputs(inputs), self._outputs(len(inputs))
+        _in_parts(lambda part: self._run(rows[part], outputs[part]), len(rows))
         return outputs
 
-    def trace(self, inputs: NDArray[np.int8]) -> list[NDArray[np.int8]]:
-        """The output of every layer of one inference.
+    def sequence(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Outputs of inferences one after the other, variables kept between them.
 
         Args:
-            inputs: int8, one input of ``manifest.input.size`` values, of any shape.
+            inputs: as :meth:`invoke` takes them; the first comes after a reset.
 
         Returns:
-            One array a layer of the manifest, in the shape of its tensor.
+            As :meth:`invoke` does.
 
         Raises:
             ModelError: for another type or size.
         """
-        rows = self._rows(inputs[np.newaxis], self.manifest.input.size, np.dtype(np.int8), "inputs")
+        rows, outputs = self._inputs(inputs), self._outputs(len(inputs))
+        self._run(rows, outputs, sequence=True)
+        return outputs
+
+    def trace(self, inputs: NDArray[Any]) -> list[NDArray[np.int8]]:
+        """The output of every layer of one inference after a reset.
+
+        Args:
+            inputs: one input of ``manifest.input.elements`` values, of any shape.
+
+        Returns:
+            One array a layer of the manifest, in the shape of its tensor; int8 bytes where the
+            tensor is of another type.
+
+        Raises:
+            ModelError: for another type or size.
+        """
+        return self.trace_sequence(inputs[np.newaxis])[0]
+
+    def trace_sequence(self, inputs: NDArray[Any]) -> list[list[NDArray[np.int8]]]:
+        """What :meth:`trace` returns, for every step of a :meth:`sequence`."""
+        rows = self._inputs(inputs)
         layers = self.manifest.layers
-        traced = np.empty(sum(layer.output.size for layer in layers), dtype=np.int8)
-        output = np.empty(self.manifest.output.size, dtype=np.int8)
-        state = ctypes.create_string_buffer(self._library.edgeprune_host_state_size())
-        self._library.edgeprune_host_invoke(
-            state, rows.ctypes.data, 1, output.ctypes.data, traced.ctypes.data
-        )
-        ends = np.cumsum([layer.output.size for layer in layers])
+        sizes = [layer.output.size for layer in layers]
+        traced = np.empty((len(rows), sum(sizes)), dtype=np.int8)
+        self._run(rows, self._outputs(len(rows)), traced, sequence=True)
         return [
-            part.reshape(layer.output.shape)
-            for part, layer in zip(np.split(traced, ends[:-1]), layers, strict=False)
+            [
+                part.reshape(layer.output.shape) if layer.output.elements == part.size else part
+                for part, layer in zip(np.split(step, np.cumsum(sizes)[:-1]), layers, strict=False)
+            ]
+            for step in traced
         ]
 
     def quantize_pcm(self, clips: NDArray[np.int16]) -> NDArray[np.int8]:
@@ -162,6 +173,28 @@ class HostProgram:
     def infer_pcm(self, clips: NDArray[np.int16]) -> NDArray[np.int8]:
         """Scores of clips, from PCM: :meth:`quantize_pcm`, then :meth:`invoke`."""
         return self.invoke(self.quantize_pcm(clips))
+
+    def _run(
+        self,
+        inputs: NDArray[Any],
+        outputs: NDArray[Any],
+        traced: NDArray[np.int8] | None = None,
+        *,
+        sequence: bool = False,
+    ) -> None:
+        state = ctypes.create_string_buffer(self._library.edgeprune_host_state_size())
+        trace = None if traced is None else traced.ctypes.data
+        self._library.edgeprune_host_invoke(
+            state, inputs.ctypes.data, len(inputs), sequence, outputs.ctypes.data, trace
+        )
+
+    def _inputs(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        end = self.manifest.input
+        return self._rows(inputs, end.elements, np.dtype(end.dtype), "inputs")
+
+    def _outputs(self, count: int) -> NDArray[Any]:
+        end = self.manifest.output
+        return np.empty((count, end.elements), dtype=end.dtype)
 
     def _rows(
         self, values: NDArray[Any], size: int, dtype: np.dtype[Any], what: str
@@ -203,7 +236,10 @@ def _load(path: Path, *, takes_pcm: bool) -> ctypes.CDLL:
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     functions: dict[str, tuple[list[Any], Any]] = {
         "edgeprune_host_state_size": ([], size),
-        "edgeprune_host_invoke": ([pointer, pointer, size, pointer, pointer], None),
+        "edgeprune_host_invoke": (
+            [pointer, pointer, size, ctypes.c_bool, pointer, pointer],
+            None,
+        ),
     }
     if takes_pcm:
         functions |= {

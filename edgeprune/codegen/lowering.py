@@ -16,7 +16,7 @@ from edgeprune.cores import Core
 from edgeprune.errors import UnsupportedError
 from edgeprune.graph import Operator, Tensor
 
-__all__ = ["Constant", "Field", "Kernel", "Lowered", "unsupported"]
+__all__ = ["Constant", "Estimate", "Field", "Kernel", "Lowered", "Overlap", "unsupported"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,27 +36,70 @@ class Constant:
 Field: TypeAlias = "int | tuple[int, ...] | Constant | dict[str, Field]"
 
 
+@dataclass(frozen=True)
+class Overlap:
+    """How the output may share memory with an input that no later layer reads.
+
+    The layer is right where both regions are disjoint, and also where the output starts at least
+    ``lead`` bytes before the input (exactly ``lead`` bytes if ``exact``).
+
+    Attributes:
+        input: position in :attr:`Lowered.inputs`.
+        lead: bytes; 0 for a layer that works in place from the first value to the last. Negative
+            for one that writes so little that it may start behind the input's start.
+        exact: no other distance is right; for kernels that don't go from first to last.
+    """
+
+    input: int = 0
+    lead: int = 0
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a layer will cost, by a formula that the tests hold against counts.
+
+    Attributes:
+        instructions: of one inference.
+        flash_bytes: of the layer's constants; code that layers share is not among them.
+    """
+
+    instructions: float
+    flash_bytes: int
+
+
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """One layer as a call: ``function(&parameters, inputs…, output[, scratch])``.
+    """One layer as a call: ``function(&parameters, inputs…, output[, scratch][, shape…])``.
 
     Attributes:
         function: the kernel's C function.
-        struct: the C type of its parameters.
+        struct: the C type of its parameters; None for a function that takes none.
         header: the runtime header that declares both.
         sources: the runtime files that the kernel needs, headers included.
         parameters: member to value.
         inputs: the tensors to pass, in order; a constant among them is passed from flash.
-        scratch: bytes of memory that the kernel needs while it runs.
+        scratch: bytes of memory that the kernel needs while it runs; starts at a multiple of 8.
+        shape: compile-time arguments by name, passed last as int32_t literals. ``function`` is
+            then a ``static inline`` of the header that the compiler inlines into one function for
+            each set of numbers; layers of the same numbers share it.
+        overlap: how the output may share memory with an input; None for not at all.
+        encoding: how the weights lie in flash, for reports.
+        estimate: what the layer will cost; the choice among kernels is made by it. A kernel
+            without one is taken only where no other fits.
     """
 
     function: str
-    struct: str
+    struct: str | None
     header: str
     sources: tuple[str, ...]
     parameters: dict[str, Field]
     inputs: tuple[Tensor, ...]
     scratch: int = 0
+    shape: tuple[tuple[str, int], ...] = ()
+    overlap: Overlap | None = None
+    encoding: str = "dense"
+    estimate: Estimate | None = None
 
     @property
     def constants(self) -> tuple[Constant, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from edgeprune.errors import ImageError
+from edgeprune.graph.tensor import DType
 
-__all__ = ["SCHEMA_VERSION", "Endpoint", "Layer", "Manifest", "Region"]
+__all__ = ["SCHEMA_VERSION", "Endpoint", "Layer", "Manifest", "Region", "Rival"]
 
 FILE_NAME = "program.json"
 
@@ -25,25 +27,44 @@ _Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 @dataclass(frozen=True)
 class Region:
-    """Where a tensor lies in the arena.
+    """Where a tensor lies in the caller's memory.
 
     Attributes:
-        offset: bytes from the arena's start.
+        offset: bytes from its start.
         size: bytes.
-        shape: int8 values.
+        shape: of the tensor.
     """
 
     offset: int
     size: int
     shape: tuple[int, ...]
 
+    @property
+    def elements(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
 
 @dataclass(frozen=True)
 class Endpoint(Region):
-    """The network's input or output: where it lies, and ``real = scale * (q - zero_point)``."""
+    """The network's input or output: where it lies, and ``real = scale * (q - zero_point)``.
+
+    ``dtype`` is ``int8``, ``uint8`` or, of an output alone, ``float32``, which holds the real
+    values themselves: scale 1, zero point 0.
+    """
 
     scale: float
     zero_point: int
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What a layer is estimated to cost with its weights in an encoding."""
+
+    encoding: str
+    instructions: int
+    flash_bytes: int
 
 
 @dataclass(frozen=True)
@@ -62,6 +83,9 @@ class Layer:
         weight_bytes: bytes of weights and biases in the .tflite file.
         constant_bytes: bytes of constant arrays in the generated C.
         scratch_bytes: bytes of the arena that only this layer uses, while it runs.
+        encoding: how the weights lie in flash.
+        rivals: what the layer would cost in each encoding that was weighed, by estimate; the
+            dense one comes first.
     """
 
     index: int
@@ -75,6 +99,8 @@ class Layer:
     weight_bytes: int
     constant_bytes: int
     scratch_bytes: int
+    encoding: str = "dense"
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +109,8 @@ class Manifest:
 
     Attributes:
         layers: in the order of execution; a RESHAPE moves nothing and is not among them.
-        arena_bytes: size of the caller's state.
+        arena_bytes: what the caller's memory holds of tensors and scratch while the network runs.
+        state_bytes: what follows the arena: variables, which last from one inference to the next.
         input: the input; valid until the network is invoked.
         output: the output; valid after it was.
         labels: of the scores, in their order; empty if the caller gave none.
@@ -95,6 +122,7 @@ class Manifest:
 
     layers: tuple[Layer, ...]
     arena_bytes: int
+    state_bytes: int
     input: Endpoint
     output: Endpoint
     labels: tuple[str, ...]

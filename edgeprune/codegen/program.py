@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprune.codegen.emission import ModelText, emit
-from edgeprune.codegen.kernels import select
 from edgeprune.codegen.layout import Layout, Step, lay_out
-from edgeprune.codegen.manifest import Endpoint, Layer, Manifest, Region
+from edgeprune.codegen.manifest import Endpoint, Layer, Manifest, Region, Rival
+from edgeprune.codegen.selection import Options, Selection, select
 from edgeprune.cores import CORES, Core
 from edgeprune.errors import ModelError
-from edgeprune.graph import Graph, Reshape, Tensor
+from edgeprune.graph import Graph, Operator, Reshape, Tensor
 
 __all__ = ["GENERATOR_VERSION", "Program", "generate", "runtime_file"]
 
@@ -42,6 +42,7 @@ def generate(
     labels: Sequence[str],
     frontend_identity: str | None = None,
     core: Core = CORES["host"],
+    options: Options | None = None,
 ) -> Program:
     """Generate C99 that computes a graph, bit for bit as TensorFlow Lite Micro does.
 
@@ -50,6 +51,7 @@ def generate(
         labels: of the output's values, in their order; empty for none.
         frontend_identity: of the front-end that the network was trained with, for the manifest.
         core: the core that kernels are chosen for.
+        options: what the generator may do; None for the defaults.
 
     Raises:
         UnsupportedError: a layer that no kernel computes exactly.
@@ -61,12 +63,17 @@ def generate(
             where=f"tensor {graph.output}",
             hint="give the labels that the network was trained with, in their order",
         )
-    computing = [each for each in graph.operators if not isinstance(each, Reshape)]
-    steps = [Step(operator=each, lowered=select(each, core)) for each in computing]
+    selections = {
+        operator: select(operator, core, options or Options())
+        for operator in graph.operators
+        if not isinstance(operator, Reshape)
+    }
+    steps = [Step(operator=each, lowered=made.chosen) for each, made in selections.items()]
     layout = lay_out(graph, steps)
-    manifest = _manifest(graph, steps, layout, labels, frontend_identity)
-    files = emit(ModelText(graph=graph, steps=steps, layout=layout, manifest=manifest))
-    names = {name for step in steps for name in step.lowered.sources}
+    manifest = _manifest(graph, selections, layout, labels, frontend_identity)
+    files = emit(ModelText(graph=graph, steps=layout.steps, layout=layout, manifest=manifest))
+    names = {name for step in layout.steps for name in step.lowered.sources}
+    names |= {"kernel_inline.h"} if any(step.lowered.shape for step in layout.steps) else set()
     kernels = {name: runtime_file(name) for name in sorted(names)}
     return Program(files={**files, **kernels}, manifest=manifest)
 
@@ -78,7 +85,7 @@ def runtime_file(name: str) -> str:
 
 def _manifest(
     graph: Graph,
-    steps: Sequence[Step],
+    selections: Mapping[Operator, Selection],
     layout: Layout,
     labels: Sequence[str],
     frontend_identity: str | None,
@@ -91,8 +98,9 @@ def _manifest(
             offset=layout.offset(tensor),
             size=tensor.size,
             shape=tensor.shape,
-            scale=tensor.scale,
-            zero_point=tensor.zero_point,
+            scale=1.0 if tensor.dtype == "float32" else tensor.scale,
+            zero_point=0 if tensor.dtype == "float32" else tensor.zero_point,
+            dtype=tensor.dtype,
         )
 
     layers = tuple(
@@ -108,12 +116,15 @@ def _manifest(
             weight_bytes=step.operator.weight_bytes,
             constant_bytes=sum(int(each.values.nbytes) for each in step.constants),
             scratch_bytes=step.lowered.scratch,
+            encoding=step.lowered.encoding,
+            rivals=_rivals(selections[step.operator]),
         )
-        for index, step in enumerate(steps)
+        for index, step in enumerate(layout.steps)
     )
     return Manifest(
         layers=layers,
         arena_bytes=layout.size,
+        state_bytes=layout.state_size,
         input=endpoint(graph.input),
         output=endpoint(graph.output),
         labels=tuple(labels),
@@ -121,6 +132,21 @@ def _manifest(
         frontend_identity=frontend_identity,
         macs=graph.macs,
         model_digest=graph.digest,
+    )
+
+
+def _rivals(selection: Selection) -> tuple[Rival, ...]:
+    """What was weighed; empty where there was nothing to choose."""
+    if len(selection.rivals) < 2:
+        return ()
+    return tuple(
+        Rival(
+            encoding=each.encoding,
+            instructions=round(each.estimate.instructions),
+            flash_bytes=each.estimate.flash_bytes,
+        )
+        for each in selection.rivals
+        if each.estimate is not None
     )
 
 

@@ -1,8 +1,8 @@
-"""What a network must compute: LiteRT's reference kernels, and TFLite Micro's FULLY_CONNECTED.
+"""What a network must compute: LiteRT's reference kernels, and where TFLite Micro's differ, those.
 
-LiteRT's reference kernels have the bits of TFLite Micro but for FULLY_CONNECTED, which they round
-once where TFLite Micro rounds twice. The formula here is written in real numbers, on purpose
-another way than the code it checks.
+They differ in FULLY_CONNECTED, which LiteRT rounds once and TFLite Micro twice; and in LOGISTIC and
+TANH of inputs with a scale above 1. The formula here is written in real numbers, on purpose another
+way than the code that it checks.
 """
 
 from __future__ import annotations

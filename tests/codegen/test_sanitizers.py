@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgeprune.codegen import HostProgram, Program, generate
+from edgeprune.codegen.selection import Options
 from edgeprune.errors import ProcessError, ToolchainError
 from edgeprune.graph import read_graph
 from edgeprune.process import run
@@ -65,15 +66,23 @@ def _execute(name: str, program: Program, inputs: np.ndarray, folder: Path) -> n
 
 
 def _network() -> Network:
-    """Every kernel, with windows that leave the image on all sides."""
+    """Every plain kernel, with windows that leave the image on all sides."""
     network = Network(np.random.default_rng(6), (1, 11, 7, 4), scale=0.1, zero_point=-128)
     tensor = network.conv_2d(0, 6, kernel=(5, 4), stride=(2, 1), dilation=(1, 2), groups=2)
     tensor = network.add(tensor, network.depthwise_conv_2d(tensor, kernel=(5, 5)), zero_point=127)
+    tensor = network.sub(tensor, network.operand((7, 1)), activation="relu6")
+    tensor = network.mul(tensor, network.mean(tensor, [1, 2]), zero_point=127)
+    tensor = network.leaky_relu(network.relu(tensor, zero_point=network.zero_point(tensor)))
     tensor = network.depthwise_conv_2d(tensor, 3, dilation=(3, 3), gain=0.002)
     tensor = network.conv_2d(tensor, 5, gain=0.001)
+    tensor = network.max_pool_2d(tensor, kernel=(2, 3), stride=(1, 2))
+    tensor = network.pad(tensor, [(0, 0), (2, 1), (0, 1), (1, 0)])
+    tensor = network.concatenation([network.transpose(tensor, [0, 2, 1, 3])] * 2, 3)
+    tensor = network.strided_slice(tensor, [0, 4, 0, 1], [1, -6, 9, 12], [1, -1, 2, 1])
     tensor = network.average_pool_2d(tensor, kernel=(3, 3), stride=(2, 2))
     tensor = network.mean(tensor, [1, 2], keep=False, gain=0.3)
-    network.softmax(network.fully_connected(tensor, 4))
+    tensor = network.softmax(network.fully_connected(tensor, 4))
+    network.quantize(tensor, dtype="uint8")
     return network
 
 
@@ -85,14 +94,16 @@ def _inputs(size: int, count: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def program() -> Program:
-    return generate(read_graph(_network().content()), labels=())
+    plain = Options(specialized=False)
+    return generate(read_graph(_network().content()), labels=(), options=plain)
 
 
 @pytest.mark.parametrize("name", sorted(_SANITIZERS))
 def test_every_kernel(name: str, program: Program, tmp_path: Path, build_cache: Path) -> None:
     inputs = _inputs(program.manifest.input.size, 30)
     host = HostProgram.build(program, find_toolchain("zig"), build_cache)
-    np.testing.assert_array_equal(_execute(name, program, inputs, tmp_path), host.invoke(inputs))
+    expected = host.invoke(inputs).view(np.int8)
+    np.testing.assert_array_equal(_execute(name, program, inputs, tmp_path), expected)
 
 
 @pytest.mark.parametrize("name", sorted(_SANITIZERS))
@@ -114,7 +125,7 @@ def _with(program: Program, file: str, old: str, new: str) -> Program:
 
 @pytest.mark.parametrize("name", sorted(_SANITIZERS))
 def test_an_overflow_is_caught(name: str, program: Program, tmp_path: Path) -> None:
-    plain = "sum += row[k] * x[k]"
+    plain = "sum0 += *row0++ * *value"
     broken = _with(program, "kernel_matrix.c", plain, f"{plain} * 99999999")
     with pytest.raises(ProcessError, match="program failed with exit code"):
         _execute(name, broken, _inputs(program.manifest.input.size, 2), tmp_path)

@@ -1,4 +1,4 @@
-"""The kernels, and which one computes a layer on a core."""
+"""The plain kernels, which compute every operator on every core."""
 
 from __future__ import annotations
 
@@ -10,14 +10,30 @@ from edgeprune.codegen.kernels.convolution import (
     DEPTHWISE_MULTIPLIED,
     POINTWISE,
 )
-from edgeprune.codegen.kernels.elementwise import ADD, SOFTMAX
+from edgeprune.codegen.kernels.elementwise import ADD, MUL, SUB
 from edgeprune.codegen.kernels.fully_connected import FULLY_CONNECTED
-from edgeprune.codegen.kernels.reduction import AVERAGE_POOL_2D, MEAN
-from edgeprune.codegen.lowering import Kernel, Lowered, unsupported
-from edgeprune.cores import Core
-from edgeprune.graph import Operator
+from edgeprune.codegen.kernels.movement import (
+    ASSIGN_VARIABLE,
+    CONCATENATION,
+    PAD,
+    READ_VARIABLE,
+    STRIDED_SLICE,
+    TRANSPOSE,
+)
+from edgeprune.codegen.kernels.reduction import AVERAGE_POOL_2D, MAX_POOL_2D, MEAN
+from edgeprune.codegen.kernels.softmax import SOFTMAX
+from edgeprune.codegen.kernels.unary import (
+    DEQUANTIZE,
+    HARD_SWISH,
+    LEAKY_RELU,
+    LOGISTIC,
+    QUANTIZE,
+    RELU,
+    TANH,
+)
+from edgeprune.codegen.lowering import Kernel
 
-__all__ = ["KERNELS", "select"]
+__all__ = ["KERNELS"]
 
 #: Every kernel; the first that fits is taken, so the special ones come before the general ones.
 KERNELS: tuple[Kernel[Any], ...] = (
@@ -27,20 +43,23 @@ KERNELS: tuple[Kernel[Any], ...] = (
     DEPTHWISE_MULTIPLIED,
     FULLY_CONNECTED,
     AVERAGE_POOL_2D,
+    MAX_POOL_2D,
     MEAN,
     ADD,
+    SUB,
+    MUL,
     SOFTMAX,
+    HARD_SWISH,
+    LEAKY_RELU,
+    LOGISTIC,
+    QUANTIZE,
+    RELU,
+    TANH,
+    DEQUANTIZE,
+    CONCATENATION,
+    PAD,
+    STRIDED_SLICE,
+    TRANSPOSE,
+    READ_VARIABLE,
+    ASSIGN_VARIABLE,
 )
-
-
-def select(operator: Operator, core: Core) -> Lowered:
-    """Choose the kernel that computes an operator on a core, and lower the operator to it.
-
-    Raises:
-        UnsupportedError: no kernel can, or none can exactly.
-    """
-    for kernel in KERNELS:
-        lowered = kernel.offer(operator, core)
-        if lowered is not None:
-            return lowered
-    raise unsupported(operator, f"no kernel computes it on {core.name}")

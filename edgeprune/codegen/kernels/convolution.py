@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from edgeprune.codegen.kernels.cost import PlainCost
 from edgeprune.codegen.kernels.weighted import (
     MATRIX_SOURCES,
     matrix,
@@ -11,12 +12,17 @@ from edgeprune.codegen.kernels.weighted import (
     per_channel,
     weight_values,
 )
-from edgeprune.codegen.kernels.window import WINDOW_SOURCES, window_fields
-from edgeprune.codegen.lowering import Constant, Kernel, Lowered
+from edgeprune.codegen.kernels.window import WINDOW_SOURCES, window_fields, window_lead
+from edgeprune.codegen.lowering import Constant, Kernel, Lowered, Overlap
 from edgeprune.cores import Core
 from edgeprune.graph import Conv2D, DepthwiseConv2D
 
 __all__ = ["CONV_2D", "DEPTHWISE", "DEPTHWISE_MULTIPLIED", "POINTWISE"]
+
+_POINTWISE_COST = PlainCost(per_mac=(2.6, 8.7), per_output=(36.0, 82.0))
+_CONV_2D_COST = PlainCost(per_mac=(3.1, 9.8), per_output=(25.0, 56.0))
+_DEPTHWISE_COST = PlainCost(per_mac=(2.4, 5.3), per_output=(72.0, 139.0))
+_MULTIPLIED_COST = PlainCost(per_mac=(8.0, 12.0), per_output=(100.0, 200.0))
 
 
 def _is_pointwise(operator: Conv2D, _core: Core) -> bool:
@@ -29,8 +35,8 @@ def _is_pointwise(operator: Conv2D, _core: Core) -> bool:
     )
 
 
-def _lower_pointwise(operator: Conv2D, _core: Core) -> Lowered:
-    return Lowered(
+def _lower_pointwise(operator: Conv2D, core: Core) -> Lowered:
+    lowered = Lowered(
         function="edgeprune_kernel_pointwise_conv_2d",
         struct="edgeprune_pointwise_conv_2d",
         header="kernel_pointwise_conv_2d.h",
@@ -41,11 +47,12 @@ def _lower_pointwise(operator: Conv2D, _core: Core) -> Lowered:
         },
         inputs=operator.inputs,
     )
+    return _POINTWISE_COST.on(operator, lowered, core)
 
 
-def _lower_conv_2d(operator: Conv2D, _core: Core) -> Lowered:
+def _lower_conv_2d(operator: Conv2D, core: Core) -> Lowered:
     filter_size = math.prod(operator.weights.shape[1:])
-    return Lowered(
+    lowered = Lowered(
         function="edgeprune_kernel_conv_2d",
         struct="edgeprune_conv_2d",
         header="kernel_conv_2d.h",
@@ -58,10 +65,18 @@ def _lower_conv_2d(operator: Conv2D, _core: Core) -> Lowered:
         },
         inputs=operator.inputs,
         scratch=2 * filter_size,
+        # Groups are computed one after the other, so that the whole input is needed to the end.
+        overlap=_overlap(operator) if operator.groups == 1 else None,
     )
+    return _CONV_2D_COST.on(operator, lowered, core)
 
 
-def _lower_depthwise(operator: DepthwiseConv2D, function: str) -> Lowered:
+def _overlap(operator: Conv2D | DepthwiseConv2D, *, more: int = 0) -> Overlap:
+    """Output pixels are written in order, when what is under their windows is read."""
+    return Overlap(lead=window_lead(operator.window, operator.input, operator.output) + more)
+
+
+def _lower_depthwise(operator: DepthwiseConv2D, function: str, *, more: int) -> Lowered:
     weights = weight_values(operator)
     rows = weights.reshape(-1, weights.shape[-1]).T
     # Taps outside the image are left out, so the zero point folds only where there are none.
@@ -84,15 +99,20 @@ def _lower_depthwise(operator: DepthwiseConv2D, function: str) -> Lowered:
             "input_offset": 0 if fold else -operator.input.zero_point,
         },
         inputs=operator.inputs,
+        overlap=_overlap(operator, more=more),
     )
 
 
-def _lower_depthwise_plain(operator: DepthwiseConv2D, _core: Core) -> Lowered:
-    return _lower_depthwise(operator, "edgeprune_kernel_depthwise_conv_2d")
+def _lower_depthwise_plain(operator: DepthwiseConv2D, core: Core) -> Lowered:
+    lowered = _lower_depthwise(operator, "edgeprune_kernel_depthwise_conv_2d", more=0)
+    return _DEPTHWISE_COST.on(operator, lowered, core)
 
 
-def _lower_depthwise_multiplied(operator: DepthwiseConv2D, _core: Core) -> Lowered:
-    return _lower_depthwise(operator, "edgeprune_kernel_depthwise_conv_2d_multiplied")
+def _lower_depthwise_multiplied(operator: DepthwiseConv2D, core: Core) -> Lowered:
+    function = "edgeprune_kernel_depthwise_conv_2d_multiplied"
+    # While a pixel is computed, more is written than is done with.
+    more = operator.output.shape[3] - operator.input.shape[3]
+    return _MULTIPLIED_COST.on(operator, _lower_depthwise(operator, function, more=more), core)
 
 
 POINTWISE = Kernel(Conv2D, _lower_pointwise, fits=_is_pointwise)

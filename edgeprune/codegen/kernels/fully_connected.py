@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeprune.codegen.kernels.cost import PlainCost
 from edgeprune.codegen.kernels.weighted import MATRIX_SOURCES, matrix
 from edgeprune.codegen.lowering import Kernel, Lowered
 from edgeprune.cores import Core
@@ -9,9 +10,11 @@ from edgeprune.graph import FullyConnected
 
 __all__ = ["FULLY_CONNECTED"]
 
+_COST = PlainCost(per_mac=(3.5, 7.5), per_output=(45.0, 97.0))
 
-def _lower(operator: FullyConnected, _core: Core) -> Lowered:
-    return Lowered(
+
+def _lower(operator: FullyConnected, core: Core) -> Lowered:
+    lowered = Lowered(
         function="edgeprune_kernel_fully_connected",
         struct="edgeprune_fully_connected",
         header="kernel_fully_connected.h",
@@ -19,6 +22,7 @@ def _lower(operator: FullyConnected, _core: Core) -> Lowered:
         parameters={"matrix": matrix(operator), "rows": operator.rows},
         inputs=operator.inputs,
     )
+    return _COST.on(operator, lowered, core)
 
 
 FULLY_CONNECTED = Kernel(FullyConnected, _lower)

@@ -1,4 +1,4 @@
-"""AVERAGE_POOL_2D and MEAN in plain C."""
+"""AVERAGE_POOL_2D, MAX_POOL_2D and MEAN in plain C."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import math
 
 from edgeprune.codegen.fixed_point import activation_range, mean_rescale
 from edgeprune.codegen.kernels.weighted import output_range
-from edgeprune.codegen.kernels.window import WINDOW_SOURCES, window_fields
-from edgeprune.codegen.lowering import Kernel, Lowered, unsupported
+from edgeprune.codegen.kernels.window import WINDOW_SOURCES, window_fields, window_lead
+from edgeprune.codegen.lowering import Kernel, Lowered, Overlap, unsupported
 from edgeprune.cores import Core
-from edgeprune.graph import AveragePool2D, Mean
+from edgeprune.graph import AveragePool2D, MaxPool2D, Mean
 
-__all__ = ["AVERAGE_POOL_2D", "MEAN", "merged_axes"]
+__all__ = ["AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "merged_axes"]
+
+SUM_SOURCES = ("kernel_sum.c", "kernel_sum.h")
 
 #: So many int8 values add up to less than 2**31, in either kernel.
 _MOST_VALUES = 1 << 23
@@ -22,20 +24,28 @@ def _lower_average_pool_2d(operator: AveragePool2D, _core: Core) -> Lowered:
     most = math.prod(min(window.kernel[axis], source.shape[1 + axis]) for axis in (0, 1))
     if most > _MOST_VALUES:
         raise unsupported(operator, f"it averages {most} values; {_MOST_VALUES} is the most")
-    low, high = activation_range(
-        operator.activation, operator.output.scale, operator.output.zero_point
-    )
+    return _pool(operator, "average_pool_2d", SUM_SOURCES)
+
+
+def _lower_max_pool_2d(operator: MaxPool2D, _core: Core) -> Lowered:
+    return _pool(operator, "max_pool_2d", ())
+
+
+def _pool(operator: AveragePool2D | MaxPool2D, name: str, sources: tuple[str, ...]) -> Lowered:
+    window, source, output = operator.window, operator.input, operator.output
+    low, high = activation_range(operator.activation, output.scale, output.zero_point)
     return Lowered(
-        function="edgeprune_kernel_average_pool_2d",
-        struct="edgeprune_average_pool_2d",
-        header="kernel_average_pool_2d.h",
-        sources=("kernel_average_pool_2d.c", "kernel_average_pool_2d.h", *WINDOW_SOURCES),
+        function=f"edgeprune_kernel_{name}",
+        struct=f"edgeprune_{name}",
+        header=f"kernel_{name}.h",
+        sources=(f"kernel_{name}.c", f"kernel_{name}.h", *sources, *WINDOW_SOURCES),
         parameters={
-            "window": window_fields(window, source, operator.output),
+            "window": window_fields(window, source, output),
             "low": low,
             "high": high,
         },
         inputs=operator.inputs,
+        overlap=Overlap(lead=window_lead(window, source, output)),
     )
 
 
@@ -60,7 +70,8 @@ def merged_axes(
             sizes.append(size)
     if len(sizes) > 5:
         return None
-    sizes += [1] * (5 - len(sizes))
+    # At the end, so that what follows a reduction is innermost.
+    sizes = [1] * (5 - len(sizes) - (len(sizes) + 1) % 2) + sizes + [1] * ((len(sizes) + 1) % 2)
     return tuple(sizes[0::2]), tuple(sizes[1::2])
 
 
@@ -82,7 +93,7 @@ def _lower_mean(operator: Mean, _core: Core) -> Lowered:
         function="edgeprune_kernel_mean",
         struct="edgeprune_mean",
         header="kernel_mean.h",
-        sources=("kernel_mean.c", "kernel_mean.h", "kernel_requantize.h"),
+        sources=("kernel_mean.c", "kernel_mean.h", "kernel_requantize.h", *SUM_SOURCES),
         parameters={
             "kept": kept,
             "reduced": reduced,
@@ -92,8 +103,11 @@ def _lower_mean(operator: Mean, _core: Core) -> Lowered:
             "range": output_range("none", output),
         },
         inputs=operator.inputs,
+        # Every mean is written where, or before where, its last value was read.
+        overlap=Overlap(),
     )
 
 
 AVERAGE_POOL_2D = Kernel(AveragePool2D, _lower_average_pool_2d)
+MAX_POOL_2D = Kernel(MaxPool2D, _lower_max_pool_2d)
 MEAN = Kernel(Mean, _lower_mean)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,15 @@ from edgeprune.graph import (
     Tensor,
 )
 
-__all__ = ["MATRIX_SOURCES", "matrix", "output_range", "per_channel", "weight_values"]
+__all__ = [
+    "MATRIX_SOURCES",
+    "Channels",
+    "channels",
+    "matrix",
+    "output_range",
+    "per_channel",
+    "weight_values",
+]
 
 MATRIX_SOURCES = ("kernel_matrix.c", "kernel_matrix.h", "kernel_requantize.h")
 
@@ -51,7 +60,27 @@ def output_range(activation: Activation, output: Tensor) -> dict[str, Field]:
     return {"zero_point": zero_point, "low": low - zero_point, "high": high - zero_point}
 
 
-def per_channel(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> dict[str, Field]:
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """What turns the accumulators of a layer into its output, one value an output channel.
+
+    An accumulator ``a`` gives ``rescale(a, multiplier, shift)`` plus the output's zero point,
+    clamped; see ``kernel_requantize.h``.
+
+    Attributes:
+        bias: int64, the accumulators' start; within int32.
+        reach: int64, the most that an accumulator's absolute value can be.
+        multiplier: int64, 0 or from 2**30 to 2**31 - 1.
+        shift: int64; positive shifts left.
+    """
+
+    bias: npt.NDArray[np.int64]
+    reach: npt.NDArray[np.int64]
+    multiplier: npt.NDArray[np.int64]
+    shift: npt.NDArray[np.int64]
+
+
+def channels(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> Channels:
     """Bias, multiplier and shift of every output channel.
 
     Args:
@@ -80,11 +109,21 @@ def per_channel(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> d
                 f"{f' * 2**{by.left}' if by.left else ''}, which overflows 32 bits",
                 hint="convert the model again with calibration data that is typical",
             )
-    multipliers = [by.multiplier for by in rescales]
+    return Channels(
+        bias=bias,
+        reach=reach,
+        multiplier=np.array([by.multiplier for by in rescales], dtype=np.int64),
+        shift=np.array([by.shift for by in rescales], dtype=np.int64),
+    )
+
+
+def per_channel(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> dict[str, Field]:
+    """The arrays of :func:`channels` as the plain kernels take them."""
+    by_channel = channels(operator, rows, fold=fold)
     return {
-        "bias": Constant("bias", bias.astype(np.int32)),
-        "multiplier": Constant("multiplier", np.array(multipliers, dtype=np.int32)),
-        "shift": Constant("shift", np.array([by.shift for by in rescales], dtype=np.int8)),
+        "bias": Constant("bias", by_channel.bias.astype(np.int32)),
+        "multiplier": Constant("multiplier", by_channel.multiplier.astype(np.int32)),
+        "shift": Constant("shift", by_channel.shift.astype(np.int8)),
     }
 
 

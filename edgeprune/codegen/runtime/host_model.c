@@ -3,6 +3,7 @@
  *
  * Compiled instead of model.c, which it includes with a trace of its own.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,8 +35,8 @@ static void trace_layer(edgeprune_model *model, const int8_t *data, size_t size)
 #include "model.c"
 
 size_t edgeprune_host_state_size(void);
-void edgeprune_host_invoke(host_state *state, const int8_t *inputs, size_t count, int8_t *outputs,
-                           int8_t *trace);
+void edgeprune_host_invoke(host_state *state, const int8_t *inputs, size_t count, bool sequence,
+                           int8_t *outputs, int8_t *trace);
 
 size_t edgeprune_host_state_size(void)
 {
@@ -43,18 +44,23 @@ size_t edgeprune_host_state_size(void)
 }
 
 /*
- * inputs [count][EDGEPRUNE_MODEL_INPUT_SIZE], outputs [count][EDGEPRUNE_MODEL_OUTPUT_SIZE];
+ * inputs [count][EDGEPRUNE_MODEL_INPUT_BYTES], outputs [count][EDGEPRUNE_MODEL_OUTPUT_BYTES];
+ * sequence: variables last from one inference to the next, and are reset before the first only;
  * trace: NULL, or memory for the outputs of all layers of all inferences, one after the other.
  */
-void edgeprune_host_invoke(host_state *state, const int8_t *inputs, size_t count, int8_t *outputs,
-                           int8_t *trace)
+void edgeprune_host_invoke(host_state *state, const int8_t *inputs, size_t count, bool sequence,
+                           int8_t *outputs, int8_t *trace)
 {
     state->trace = trace;
     for (size_t i = 0; i < count; i++) {
-        copy_bytes(edgeprune_model_input(&state->model), inputs + i * EDGEPRUNE_MODEL_INPUT_SIZE,
-                   EDGEPRUNE_MODEL_INPUT_SIZE);
+        if (i == 0 || !sequence) {
+            edgeprune_model_reset(&state->model);
+        }
+        copy_bytes((int8_t *)edgeprune_model_input(&state->model),
+                   inputs + i * EDGEPRUNE_MODEL_INPUT_BYTES, EDGEPRUNE_MODEL_INPUT_BYTES);
         edgeprune_model_invoke(&state->model);
-        copy_bytes(outputs + i * EDGEPRUNE_MODEL_OUTPUT_SIZE, edgeprune_model_output(&state->model),
-                   EDGEPRUNE_MODEL_OUTPUT_SIZE);
+        copy_bytes(outputs + i * EDGEPRUNE_MODEL_OUTPUT_BYTES,
+                   (const int8_t *)edgeprune_model_output(&state->model),
+                   EDGEPRUNE_MODEL_OUTPUT_BYTES);
     }
 }

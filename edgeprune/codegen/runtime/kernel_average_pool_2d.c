@@ -1,31 +1,26 @@
 #include "kernel_average_pool_2d.h"
 
-/* sum / count, rounded half away from zero. */
-static int32_t average(int32_t sum, int32_t count)
-{
-    const int32_t half = count / 2;
-    return (sum > 0 ? sum + half : sum - half) / count;
-}
+#include "kernel_sum.h"
 
 /* All channels of one output pixel; `first` is the first pixel under the window. */
-static void pool(const edgeprune_average_pool_2d *layer, const int8_t *first, int32_t rows,
-                 int32_t columns, int8_t *output)
+static void pool(const edgeprune_average_pool_2d *layer, const edgeprune_area *area,
+                 const int8_t *first, int8_t *output)
 {
-    const int32_t channels = layer->window.input_channels;
-    const int32_t line = layer->window.input_width * channels;
-    for (int32_t channel = 0; channel < channels; channel++) {
-        int32_t sum = 0;
-        for (int32_t row = 0; row < rows; row++) {
-            const int8_t *x = first + row * line + channel;
-            for (int32_t column = 0; column < columns; column++) {
-                sum += *x;
-                x += channels;
-            }
+    const int32_t count = area->lines * area->pixels;
+    const int32_t half = count / 2;
+    int32_t left = area->pixel_step;
+    while (left > 0) {
+        int32_t sums[4];
+        const int32_t found = edgeprune_sums(area, first, left, sums);
+        for (int32_t i = 0; i < found; i++) {
+            /* Rounded half away from zero. */
+            int32_t value = (sums[i] > 0 ? sums[i] + half : sums[i] - half) / count;
+            value = value < layer->low ? layer->low : value;
+            value = value > layer->high ? layer->high : value;
+            *output++ = (int8_t)value;
         }
-        sum = average(sum, rows * columns);
-        sum = sum < layer->low ? layer->low : sum;
-        sum = sum > layer->high ? layer->high : sum;
-        output[channel] = (int8_t)sum;
+        first += found;
+        left -= found;
     }
 }
 
@@ -34,19 +29,26 @@ void edgeprune_kernel_average_pool_2d(const edgeprune_average_pool_2d *layer, co
 {
     const edgeprune_window *window = &layer->window;
     const int32_t channels = window->input_channels;
+    edgeprune_area area = {0, 0, window->input_width * channels, channels};
     for (int32_t batch = 0; batch < window->batches; batch++) {
         for (int32_t y = 0; y < window->output_height; y++) {
-            const int32_t top = y * window->stride_height - window->padding_top;
-            const edgeprune_taps rows =
-                edgeprune_taps_inside(top, window->kernel_height, 1, window->input_height);
+            const edgeprune_span rows =
+                edgeprune_span_inside(y * window->stride_height - window->padding_top,
+                                      window->kernel_height, window->input_height);
             for (int32_t x = 0; x < window->output_width; x++) {
-                const int32_t left = x * window->stride_width - window->padding_left;
-                const edgeprune_taps columns =
-                    edgeprune_taps_inside(left, window->kernel_width, 1, window->input_width);
-                const int32_t pixel =
-                    (top + rows.begin) * window->input_width + left + columns.begin;
-                pool(layer, input + pixel * channels, rows.end - rows.begin,
-                     columns.end - columns.begin, output);
+                const edgeprune_span columns =
+                    edgeprune_span_inside(x * window->stride_width - window->padding_left,
+                                          window->kernel_width, window->input_width);
+                area.lines = rows.size;
+                area.pixels = columns.size;
+                if (columns.size == window->input_width) {
+                    /* Whole lines follow one another. */
+                    area.lines = 1;
+                    area.pixels *= rows.size;
+                }
+                pool(layer, &area,
+                     input + (rows.first * window->input_width + columns.first) * channels,
+                     output);
                 output += channels;
             }
         }

@@ -4,7 +4,8 @@
  * Shapes: input [batches][input_height][input_width][channels],
  * output [batches][output_height][output_width][channels]; every window holds at least one pixel.
  * Bounds: a window holds at most 2^23 pixels, so that its sum stays below 2^31 after rounding.
- * Input and output have one scale and zero point. They must not overlap.
+ * Input and output have one scale and zero point. Pixels are written in order, so that the output
+ * may start before the input as far as the generator has worked out.
  */
 #ifndef EDGEPRUNE_KERNEL_AVERAGE_POOL_2D_H
 #define EDGEPRUNE_KERNEL_AVERAGE_POOL_2D_H

@@ -7,7 +7,8 @@
  * scratch [2][matrix.depth] bytes, where matrix.depth is the size of one filter and
  * matrix.outputs the number of filters in a group.
  * Bounds: as in kernel_matrix.h. Padding is filled with the input's zero point, which the bias
- * that it is folded into takes out again. Input, output and scratch must not overlap.
+ * that it is folded into takes out again. Scratch overlaps nothing. In one group pixels are written
+ * in order, so that the output may start before the input as far as the generator has worked out.
  */
 #ifndef EDGEPRUNE_KERNEL_CONV_2D_H
 #define EDGEPRUNE_KERNEL_CONV_2D_H

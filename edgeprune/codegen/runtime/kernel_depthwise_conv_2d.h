@@ -6,7 +6,8 @@
  * weights [kernel_height][kernel_width][output_channels],
  * output_channels = input_channels * multiplier.
  * Bounds: |bias| + 255 * sum of |weights| of a channel is below 2^31, which the generator has
- * checked, so that no partial sum overflows. Input and output must not overlap.
+ * checked, so that no partial sum overflows. Pixels are written in order, so that the output may
+ * start before the input as far as the generator has worked out.
  */
 #ifndef EDGEPRUNE_KERNEL_DEPTHWISE_CONV_2D_H
 #define EDGEPRUNE_KERNEL_DEPTHWISE_CONV_2D_H

@@ -8,15 +8,21 @@ static inline int8_t finish(const edgeprune_matrix *matrix, int32_t n, int32_t s
 
 void edgeprune_kernel_matrix_1(const edgeprune_matrix *matrix, const int8_t *x, int8_t *y)
 {
-    const int32_t depth = matrix->depth;
-    const int8_t *row = matrix->weights;
-    for (int32_t n = 0; n < matrix->outputs; n++) {
-        int32_t sum = matrix->bias[n];
-        for (int32_t k = 0; k < depth; k++) {
-            sum += row[k] * x[k];
+    const int8_t *const end = x + matrix->depth;
+    const int8_t *row0 = matrix->weights;
+    for (int32_t n = 0; n < matrix->outputs; n += 2) {
+        /* The last row of an odd number is computed twice, to the same result. */
+        const int32_t m = n + 1 < matrix->outputs ? n + 1 : n;
+        const int8_t *row1 = row0 + (m - n) * matrix->depth;
+        int32_t sum0 = matrix->bias[n];
+        int32_t sum1 = matrix->bias[m];
+        for (const int8_t *value = x; value != end; value++) {
+            sum0 += *row0++ * *value;
+            sum1 += *row1++ * *value;
         }
-        y[n] = finish(matrix, n, sum);
-        row += depth;
+        y[n] = finish(matrix, n, sum0);
+        y[m] = finish(matrix, m, sum1);
+        row0 = row1;
     }
 }
 

@@ -4,7 +4,7 @@
  * Shapes: input [kept[0]][reduced[0]][kept[1]][reduced[1]][kept[2]],
  * output [kept[0]][kept[1]][kept[2]]; the generator merges the tensor's axes to these five.
  * Bounds: reduced[0] * reduced[1] is at most 2^23, so that sums stay below 2^31.
- * Input and output must not overlap.
+ * The output may start where the input does, or before it.
  */
 #ifndef EDGEPRUNE_KERNEL_MEAN_H
 #define EDGEPRUNE_KERNEL_MEAN_H

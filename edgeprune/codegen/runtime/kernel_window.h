@@ -47,4 +47,19 @@ static inline edgeprune_taps edgeprune_taps_inside(int32_t origin, int32_t kerne
     return taps;
 }
 
+/* What a window of dilation 1 covers of an axis: `size` values from `first` on. */
+typedef struct edgeprune_span {
+    int32_t first;
+    int32_t size;
+} edgeprune_span;
+
+/* The window starts at `origin` and reaches over at least one value. */
+static inline edgeprune_span edgeprune_span_inside(int32_t origin, int32_t kernel, int32_t size)
+{
+    const int32_t first = origin < 0 ? 0 : origin;
+    const int32_t end = origin + kernel > size ? size : origin + kernel;
+    const edgeprune_span span = {first, end - first};
+    return span;
+}
+
 #endif

@@ -1,0 +1,1 @@
+"""Forms of compressed weights: NumPy arrays to bytes and back."""

@@ -1,0 +1,106 @@
+"""How kernels for the DSP extension take weights and the parameters of output channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeprune.codegen.fixed_point import activation_range
+from edgeprune.codegen.kernels.weighted import channels, weight_values
+from edgeprune.errors import UnsupportedError
+from edgeprune.graph import Conv2D, DepthwiseConv2D, FullyConnected
+
+__all__ = [
+    "GROUP",
+    "VECTORS",
+    "channel_words",
+    "groups",
+    "output_shape",
+    "pack_matrix",
+    "vectors_bytes",
+    "words_of",
+]
+
+#: Values of a vector in one group of a matrix, and vectors at a time; see ``dsp_matrix.h``.
+GROUP = 4
+VECTORS = 3
+
+#: Accumulators below it keep their bits when they are shifted left by 8, and bias fits 24 bits.
+_REACH = 1 << 23
+#: Right shifts of one more make every accumulator zero.
+_LARGEST_SHIFT = 24
+
+_Weighted = Conv2D | DepthwiseConv2D | FullyConnected
+
+
+def groups(depth: int) -> int:
+    """Groups of a vector, the last filled up."""
+    return -(-depth // GROUP)
+
+
+def vectors_bytes(depth: int) -> int:
+    """Bytes of the widened vectors, and of the mark and what is read behind them."""
+    return 2 * VECTORS * GROUP * groups(depth) + 4 * VECTORS
+
+
+def output_shape(operator: _Weighted) -> tuple[tuple[str, int], ...]:
+    """The compile-time numbers that become an ``edgeprune_dsp_output``."""
+    output = operator.output
+    low, high = activation_range(operator.activation, output.scale, output.zero_point)
+    return (("zero_point", output.zero_point), ("low", low), ("high", high))
+
+
+def channel_words(operator: _Weighted, rows: npt.NDArray[Any]) -> npt.NDArray[np.int64] | None:
+    """Both parameter words of every output channel; see ``dsp_requantize.h``.
+
+    Args:
+        operator: the layer.
+        rows: int8 weights ``[channels, values]``; every one of them meets a value of the input or
+            its zero point.
+
+    Returns:
+        int64 ``[channels, 2]`` of values within int32; None where a channel does not fit them.
+    """
+    try:
+        by_channel = channels(operator, rows, fold=True)
+    except UnsupportedError:
+        return None
+    shift = -by_channel.shift
+    vanishes = (by_channel.multiplier == 0) | (shift > _LARGEST_SHIFT)
+    shift = np.where(vanishes, 1, shift)
+    multiplier = np.where(vanishes, 0, by_channel.multiplier)
+    if np.any(by_channel.reach >= _REACH) or np.any(shift < 1):
+        return None
+    return np.stack([by_channel.bias * 256 + (shift - 1), multiplier], axis=1)
+
+
+def pack_matrix(operator: Conv2D | FullyConnected) -> npt.NDArray[np.int32] | None:
+    """Weights and parameters of all pairs of output channels, as ``dsp_matrix.h`` takes them.
+
+    Returns:
+        int32 words; None where a value does not fit them.
+    """
+    rows = weight_values(operator).reshape(operator.weights.shape[0], -1)
+    words = channel_words(operator, rows)
+    if words is None:
+        return None
+    outputs, depth = rows.shape
+    pairs = -(-outputs // 2)
+    wide = np.zeros((2 * pairs, groups(depth) * GROUP), dtype=np.int64)
+    wide[:outputs, :depth] = rows
+    halves = 256 * wide[0::2] + wide[1::2]
+    if np.any(halves < -(1 << 15)):
+        return None
+    halves = halves.reshape(pairs, -1, 2, 2)
+    weights = halves[:, :, 0, :] & 0xFFFF | halves[:, :, 1, :] << 16
+    parameters = np.zeros((2 * pairs, 2), dtype=np.int64)
+    parameters[:outputs] = words
+    first, multiplier = parameters[:, 0].reshape(pairs, 2), parameters[:, 1].reshape(pairs, 2)
+    return words_of(np.concatenate([first, weights.reshape(pairs, -1), multiplier], axis=1))
+
+
+def words_of(words: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """The words as C's int32_t, whatever their upper 32 bits are."""
+    return (words & 0xFFFFFFFF).astype(np.uint32).view(np.int32).reshape(-1)

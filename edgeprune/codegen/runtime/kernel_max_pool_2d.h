@@ -1,0 +1,31 @@
+/*
+ * edgeprune: MAX_POOL_2D; padding never wins.
+ *
+ * Shapes: input [batches][input_height][input_width][channels],
+ * output [batches][output_height][output_width][channels]; every window holds at least one pixel.
+ * Bounds: none. Input and output have one scale and zero point. Pixels are written in order, so
+ * that the output may start before the input as far as the generator has worked out.
+ */
+#ifndef EDGEPRUNE_KERNEL_MAX_POOL_2D_H
+#define EDGEPRUNE_KERNEL_MAX_POOL_2D_H
+
+#include "kernel_window.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct edgeprune_max_pool_2d {
+    edgeprune_window window; /* dilation 1; as many output as input channels */
+    int32_t low;             /* of the fused activation */
+    int32_t high;
+} edgeprune_max_pool_2d;
+
+void edgeprune_kernel_max_pool_2d(const edgeprune_max_pool_2d *layer, const int8_t *input,
+                                  int8_t *output);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
