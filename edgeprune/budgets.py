@@ -21,6 +21,7 @@ class Status(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     NOT_MEASURED = "not measured"
+    NOT_JUDGED = "not judged"
 
 
 class Check(Record):
@@ -36,13 +37,16 @@ class Check(Record):
 
 
 class Verdict(Record):
-    """Every check; it passes when none failed and every budget could be measured."""
+    """Every check; it passes when none failed and every budget could be measured.
+
+    What is not judged says nothing about what was measured, such as the accuracy of a model file.
+    """
 
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        return all(check.status is Status.PASS for check in self.checks)
+        return all(check.status in (Status.PASS, Status.NOT_JUDGED) for check in self.checks)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ _RULES: dict[str, _Rule] = {
     "accuracy": _Rule(
         "",
         "at least",
-        lambda m: m.accuracy.fraction,
+        lambda m: m.accuracy.fraction if m.accuracy else None,
         "a lower pruning.sparsity, more pruning.epochs or training.epochs, a wider model.width",
     ),
     "latency_ms": _Rule(
@@ -139,9 +143,13 @@ def judge(measurement: Measurement, budgets: Budgets) -> Verdict:
 
 def _check(name: str, rule: _Rule, measurement: Measurement, limit: float) -> Check:
     measured = rule.read(measurement)
-    if measured is None:
+    hint: str | None
+    if measured is None and name == "accuracy":
+        status = Status.NOT_JUDGED
+        hint = "a recipe: a model file comes without its front-end and clips"
+    elif measured is None:
         status = Status.NOT_MEASURED
-        hint: str | None = f"device {measurement.device!r} can't measure it; drop budgets.{name}"
+        hint = f"device {measurement.device!r} can't measure it; drop budgets.{name}"
     else:
         met = measured >= limit if rule.bound == "at least" else measured <= limit
         status = Status.PASS if met else Status.FAIL

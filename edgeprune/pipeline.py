@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,12 +11,10 @@ from edgeprune.budgets import judge
 from edgeprune.devices import Device
 from edgeprune.evaluation.measurement import Measurement
 from edgeprune.firmware import Image
-from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.reports import Identities, Report, TargetSummary
-from edgeprune.store import Artifact, Outcome, Stage, Store
-from edgeprune.target import Target
-from edgeprune.toolchain import Toolchain, find_toolchain
+from edgeprune.store import Artifact, sha256
+from edgeprune.workshop import Workshop
 
 if TYPE_CHECKING:
     from edgeprune.datasets.dataset import Dataset
@@ -28,50 +24,37 @@ __all__ = ["Pipeline", "Variant"]
 Variant = Literal["dense", "pruned"]
 
 
-@dataclass
-class Pipeline:
+@dataclass(kw_only=True)
+class Pipeline(Workshop):
     """From a recipe to a verdict on a target.
 
     Each method returns an artifact and makes whatever it needs that the store does not hold.
 
     Attributes:
         recipe: what to build.
-        target: where it runs.
-        build: the folder that everything is published to.
-        store: where artifacts are kept.
-        progress: where long work reports to.
-        say: prints a line.
-        explain: say which input changed when a stage runs.
     """
 
     recipe: Recipe
-    target: Target
-    build: Path
-    store: Store
-    progress: Progress
-    say: Callable[[str], None]
-    explain: bool = False
-    _made: dict[str, Artifact] = field(default_factory=dict, init=False)
 
     # The stages -----------------------------------------------------------------------------
 
     def clips(self) -> Artifact:
         """Clips of every split."""
-        return self._once("clips", lambda: stages.clips(self.recipe, self._cache, self.progress))
+        return self.once("clips", lambda: stages.clips(self.recipe, self.cache, self.progress))
 
     def features(self) -> Artifact:
         """Features of every clip, and their normalization."""
-        return self._once(
+        return self.once(
             "features",
-            lambda: stages.features(self.recipe, self.clips(), self._cache, self.progress),
+            lambda: stages.features(self.recipe, self.clips(), self.cache, self.progress),
         )
 
     def trained(self) -> Artifact:
         """The dense network."""
-        return self._once(
+        return self.once(
             "trained",
             lambda: stages.trained(
-                self.recipe, self.clips(), self.features(), self._cache, self.progress
+                self.recipe, self.clips(), self.features(), self.cache, self.progress
             ),
         )
 
@@ -79,14 +62,14 @@ class Pipeline:
         """The pruned network; the dense one where the recipe prunes nothing."""
         if not self.prunes:
             return self.trained()
-        return self._once(
+        return self.once(
             "pruned",
             lambda: stages.pruned(
                 self.recipe,
                 self.clips(),
                 self.features(),
                 self.trained(),
-                self._cache,
+                self.cache,
                 self.progress,
             ),
         )
@@ -97,7 +80,7 @@ class Pipeline:
 
     def quantized(self, variant: Variant) -> Artifact:
         """The int8 .tflite file of a variant."""
-        return self._once(
+        return self.once(
             f"quantized {variant}",
             lambda: stages.quantized(
                 self.recipe, self.network(variant), self.features(), variant, self.progress
@@ -106,11 +89,11 @@ class Pipeline:
 
     def program(self, variant: Variant) -> Artifact:
         """The C of a variant."""
-        return self._once(
+        return self.once(
             f"program {variant}",
             lambda: stages.program(
                 self.recipe,
-                self.target.core,
+                self.target,
                 self.quantized(variant),
                 self.features(),
                 variant,
@@ -119,7 +102,7 @@ class Pipeline:
 
     def tflm(self) -> Artifact:
         """C arrays of the pruned model for TensorFlow Lite Micro."""
-        return self._once(
+        return self.once(
             "tflm", lambda: stages.tflm(self.recipe, self.quantized("pruned"), self.features())
         )
 
@@ -127,7 +110,7 @@ class Pipeline:
         """The linked image of a variant; None on a target that runs the program itself."""
         if self.target.device == "host":
             return None
-        return self._once(
+        return self.once(
             f"image {variant}",
             lambda: stages.image(
                 self.target, self.program(variant), self.toolchain(), variant, self.progress
@@ -136,15 +119,15 @@ class Pipeline:
 
     def measurement(self, variant: Variant) -> Artifact:
         """What a variant costs and how well it hears."""
-        return self._once(
+        return self.once(
             f"measurement {variant}",
             lambda: stages.measurement(
                 self.recipe,
                 self.target,
                 variant=variant,
                 artifacts=self._measured_artifacts(variant),
-                toolchain=self._host_toolchain(),
-                cache=self._cache,
+                toolchain=self.host_toolchain(),
+                cache=self.cache,
                 progress=self.progress,
             ),
         )
@@ -153,10 +136,10 @@ class Pipeline:
         """The target's device, with a variant on it."""
         image = self.image(variant)
         if image is not None:
-            return stages.emulator(self.target, Image.load(image.path))
+            return stages.image_device(self.target, Image.load(image.path))
         quantized, features = self.quantized(variant), self.features()
-        toolchain = self._host_toolchain()
-        return stages.host_build(self.recipe, quantized, features, toolchain, self._cache).device
+        toolchain = self.host_toolchain()
+        return stages.host_build(self.recipe, quantized, features, toolchain, self.cache).device
 
     # The verdict ----------------------------------------------------------------------------
 
@@ -186,14 +169,8 @@ class Pipeline:
         return Report(
             edgeprune_version=__version__,
             recipe=self.recipe.name,
-            target=TargetSummary(
-                name=self.target.name,
-                description=self.target.description,
-                core=self.target.core,
-                device=self.target.device,
-                toolchain=(self.toolchain() if image else self._host_toolchain()).identity,
-                clock_mhz=self.target.clock_mhz,
-                optimize=self.target.optimize,
+            target=TargetSummary.of(
+                self.target, self.toolchain() if image else self.host_toolchain()
             ),
             passed=verdict.passed,
             verdict=verdict,
@@ -202,8 +179,8 @@ class Pipeline:
             identities=Identities(
                 frontend=program["frontend_identity"],
                 model=program["identity"],
-                image_sha256=_sha256(image.path / "firmware.elf") if image else None,
-                stages={name: artifact.key for name, artifact in sorted(self._made.items())},
+                image_sha256=sha256(image.path / "firmware.elf") if image else None,
+                stages=self.keys(),
             ),
             notes=tuple(self._notes()),
         )
@@ -235,37 +212,3 @@ class Pipeline:
                 f" from them for a {self.target.core}, without caches and flash wait states"
             )
         return notes
-
-    # How a stage is run ---------------------------------------------------------------------
-
-    @property
-    def _cache(self) -> Path:
-        return self.build / "cache"
-
-    def toolchain(self) -> Toolchain:
-        """What compiles the target's image."""
-        return find_toolchain(self.target.toolchain)
-
-    def _host_toolchain(self) -> Toolchain:
-        """What compiles for this machine: the target's choice where the target is this machine."""
-        return find_toolchain(self.target.toolchain if self.target.core == "host" else "zig")
-
-    def _once(self, name: str, describe: Callable[[], Stage]) -> Artifact:
-        if name not in self._made:
-            stage = describe()
-            outcome = self.store.ensure(stage, before_run=lambda told: self._announce(name, told))
-            if outcome.ran:
-                self.say(f"{name:<20} made in {outcome.seconds:.1f} s")
-            else:
-                self.say(f"{name:<20} up to date")
-            self._made[name] = outcome.artifact
-        return self._made[name]
-
-    def _announce(self, name: str, outcome: Outcome) -> None:
-        if self.explain:
-            for reason in outcome.why:
-                self.say(f"{name:<20} because {reason}")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -24,7 +24,7 @@ from typing import Any
 
 from edgeprune.errors import StoreError
 
-__all__ = ["Artifact", "Outcome", "Stage", "Store", "canonical_json"]
+__all__ = ["Artifact", "Outcome", "Stage", "Store", "canonical_json", "sha256"]
 
 _MANIFEST = "artifact.json"
 _LAYOUT = 1
@@ -221,6 +221,11 @@ class Store:
                 yield False
                 return
             yield True
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def canonical_json(value: Any) -> str:

@@ -8,10 +8,7 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -21,6 +18,7 @@ import pytest
 
 from edgeprune.datasets.dataset import Dataset
 from edgeprune.reference import report_schema
+from tests.user import User
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CORES = ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"]
@@ -61,37 +59,8 @@ GENEROUS = [
 TOO_SMALL = ["--set=target.memory.ram_kib=4", "--set=target.budgets.ram_kib=4"]
 
 
-@dataclass
-class User:
-    """A user in a folder of her own.
-
-    Attributes:
-        folder: where she works: her recipe lies in it, and ``build`` appears in it.
-    """
-
-    folder: Path
-
-    def arguments(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "invoke", "--search-root", str(REPOSITORY), *arguments]
-
-    def run(self, *arguments: str, blocked: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run a task; ``blocked`` packages can't be imported."""
-        environment = dict(os.environ)
-        if blocked:
-            block = self.folder / "blocked"
-            for name in blocked:
-                (block / name).mkdir(parents=True, exist_ok=True)
-                text = f"raise ImportError('{name} is blocked', name='{name}')\n"
-                (block / name / "__init__.py").write_text(text, encoding="utf-8")
-            environment["PYTHONPATH"] = str(block)
-        return subprocess.run(
-            self.arguments(*arguments),
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+class Shipper(User):
+    """A user whose recipe lies in her folder."""
 
     def ship(self, target: str, *more: str) -> subprocess.CompletedProcess[str]:
         return self.run("ship", "--recipe=tiny.toml", f"--target={target}", *more)
@@ -102,14 +71,14 @@ class User:
         return document
 
 
-def _user(folder: Path) -> User:
+def _user(folder: Path) -> Shipper:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tiny.toml").write_text(TINY, encoding="utf-8")
-    return User(folder)
+    return Shipper(folder)
 
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory) -> User:
+def user(tmp_path_factory: pytest.TempPathFactory) -> Shipper:
     """A user who has shipped once, to a Cortex-M4."""
     user = _user(tmp_path_factory.mktemp("user"))
     done = user.ship("cortex-m4", *GENEROUS)
@@ -121,14 +90,14 @@ def _made(output: str) -> list[str]:
     return [line for line in output.splitlines() if " made in " in line]
 
 
-def test_shipping_again_runs_nothing(user: User) -> None:
+def test_shipping_again_runs_nothing(user: Shipper) -> None:
     done = user.ship("cortex-m4", *GENEROUS)
     assert done.returncode == 0
     assert not _made(done.stdout)
     assert done.stdout.count(" up to date") == 12
 
 
-def test_the_report_is_whole_and_matches_its_schema(user: User) -> None:
+def test_the_report_is_whole_and_matches_its_schema(user: Shipper) -> None:
     report = user.report("cortex-m4")
     jsonschema.validate(report, json.loads(report_schema()))
     pruned, dense = report["pruned"], report["dense"]
@@ -145,7 +114,7 @@ def test_the_report_is_whole_and_matches_its_schema(user: User) -> None:
     assert any("speech is synthetic" in str(note) for note in report["notes"])  # type: ignore[attr-defined]
 
 
-def test_every_form_of_the_report_is_there(user: User) -> None:
+def test_every_form_of_the_report_is_there(user: Shipper) -> None:
     folder = user.folder / "build" / "cortex-m4"
     assert ET.parse(folder / "junit.xml").getroot().tag == "testsuites"
     assert "| accuracy, int8, 24 clips |" in (folder / "report.md").read_text(encoding="utf-8")
@@ -154,7 +123,9 @@ def test_every_form_of_the_report_is_there(user: User) -> None:
 
 
 @pytest.mark.parametrize("core", [core for core in CORES if core != "cortex-m4"])
-def test_every_other_core_gives_the_same_bits_and_shares_the_model(user: User, core: str) -> None:
+def test_every_other_core_gives_the_same_bits_and_shares_the_model(
+    user: Shipper, core: str
+) -> None:
     done = user.ship(core, *GENEROUS)
     assert done.returncode == 0, done.stdout + done.stderr
     made = {line.split()[0] for line in _made(done.stdout)}
@@ -166,7 +137,7 @@ def test_every_other_core_gives_the_same_bits_and_shares_the_model(user: User, c
         assert here[key] == there[key]
 
 
-def test_another_network_front_end_structure_and_compiler(user: User) -> None:
+def test_another_network_front_end_structure_and_compiler(user: Shipper) -> None:
     gcc = shutil.which("arm-none-eabi-gcc") is not None
     done = user.ship(
         "cortex-m4",
@@ -186,7 +157,7 @@ def test_another_network_front_end_structure_and_compiler(user: User) -> None:
     assert user.ship("cortex-m4", *GENEROUS).returncode == 0
 
 
-def test_the_host_is_a_target(user: User) -> None:
+def test_the_host_is_a_target(user: Shipper) -> None:
     done = user.ship("host", "--set=target.budgets.accuracy=0")
     assert done.returncode == 0, done.stdout + done.stderr
     measured = user.report("host")["pruned"]
@@ -196,7 +167,7 @@ def test_the_host_is_a_target(user: User) -> None:
     assert measured["confusion"] == user.report("cortex-m4")["pruned"]["confusion"]  # type: ignore[index]
 
 
-def test_a_missed_budget_exits_with_1_and_says_what_to_try(user: User) -> None:
+def test_a_missed_budget_exits_with_1_and_says_what_to_try(user: Shipper) -> None:
     done = user.ship("cortex-m4", *GENEROUS, "--set=target.budgets.flash_kib=1")
     assert done.returncode == 1
     assert "FAIL" in done.stdout
@@ -219,7 +190,7 @@ def test_a_missed_budget_exits_with_1_and_says_what_to_try(user: User) -> None:
     ],
 )
 def test_a_mistake_exits_with_2_and_one_message(
-    user: User, arguments: list[str], says: str
+    user: Shipper, arguments: list[str], says: str
 ) -> None:
     done = user.run(*arguments)
     assert done.returncode == 2, done.stdout + done.stderr
@@ -227,7 +198,7 @@ def test_a_mistake_exits_with_2_and_one_message(
     assert "Traceback" not in done.stderr
 
 
-def test_explain_names_the_input_that_changed(user: User) -> None:
+def test_explain_names_the_input_that_changed(user: Shipper) -> None:
     done = user.run(
         "build",
         "--recipe=tiny.toml",
@@ -240,7 +211,7 @@ def test_explain_names_the_input_that_changed(user: User) -> None:
     assert 'because target.optimize: "speed" → "size"' in done.stdout
 
 
-def test_the_stages_are_tasks_of_their_own(user: User) -> None:
+def test_the_stages_are_tasks_of_their_own(user: Shipper) -> None:
     for task, says in (
         ("data", "_silence_"),
         ("train", "dense, float"),
@@ -255,7 +226,7 @@ def test_the_stages_are_tasks_of_their_own(user: User) -> None:
         assert not _made(done.stdout)
 
 
-def test_profiles_name_every_layer(user: User) -> None:
+def test_profiles_name_every_layer(user: Shipper) -> None:
     program = json.loads((user.folder / "build/cortex-m4/program/program.json").read_text())
     sizes = user.run("build", "--recipe=tiny.toml", "--profile").stdout
     profile = user.run("check", "--recipe=tiny.toml", "--profile", *GENEROUS).stdout
@@ -266,14 +237,14 @@ def test_profiles_name_every_layer(user: User) -> None:
     assert ".text" in sizes
 
 
-def test_the_tflm_backend_is_published_beside(user: User) -> None:
+def test_the_tflm_backend_is_published_beside(user: Shipper) -> None:
     done = user.run("build", "--recipe=tiny.toml", "--backend=tflm")
     assert done.returncode == 0, done.stdout + done.stderr
     names = {path.name for path in (user.folder / "build/cortex-m4/tflm").iterdir()}
     assert {"model_data.h", "model_data.cc", "frontend.c"} <= names
 
 
-def test_a_stored_model_needs_nothing_that_trains(user: User, tmp_path: Path) -> None:
+def test_a_stored_model_needs_nothing_that_trains(user: Shipper, tmp_path: Path) -> None:
     """What ``pip install edgeprune`` without an extra is enough for."""
     other = _user(tmp_path / "base")
     shutil.copytree(user.folder / "build" / "store", other.folder / "build" / "store")
@@ -290,7 +261,7 @@ def test_a_stored_model_needs_nothing_that_trains(user: User, tmp_path: Path) ->
     assert "pip install" in done.stderr
 
 
-def test_the_dataset_has_no_speaker_in_two_splits(user: User) -> None:
+def test_the_dataset_has_no_speaker_in_two_splits(user: Shipper) -> None:
     (folder,) = (user.folder / "build" / "store" / "clips").iterdir()
     dataset = Dataset.load(folder)
     speakers = [set(split.speakers) - {""} for split in dataset.splits.values()]
@@ -298,7 +269,7 @@ def test_the_dataset_has_no_speaker_in_two_splits(user: User) -> None:
     assert not (speakers[0] & speakers[1] or speakers[0] & speakers[2] or speakers[1] & speakers[2])
 
 
-def test_the_pruned_channels_are_gone_from_the_file_and_from_the_c(user: User) -> None:
+def test_the_pruned_channels_are_gone_from_the_file_and_from_the_c(user: Shipper) -> None:
     from edgeprune.graph import Conv2D, read_graph
 
     graph = read_graph(user.folder / "build" / "tiny.tflite")
@@ -339,7 +310,7 @@ def _spoil(elf: Path, symbol: str) -> None:
     ],
 )
 def test_bits_that_differ_fail_and_name_the_first_layer(
-    user: User, tmp_path: Path, symbol: str, says: str
+    user: Shipper, tmp_path: Path, symbol: str, says: str
 ) -> None:
     other = _user(tmp_path / "spoilt")
     shutil.copytree(user.folder / "build" / "store", other.folder / "build" / "store")
@@ -354,7 +325,7 @@ def test_bits_that_differ_fail_and_name_the_first_layer(
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_the_next_run_completes(tmp_path: Path, user: User) -> None:
+def test_killed_at_any_moment_the_next_run_completes(tmp_path: Path, user: Shipper) -> None:
     victim = _user(tmp_path / "victim")
     draw = random.Random(1)
     killed = 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeprune.codegen import HostProgram
 from edgeprune.datasets.dataset import Split
-from edgeprune.devices import EmulatorDevice, HostDevice, Result, run_clips
+from edgeprune.devices import HostDevice, ImageDevice, Result, run_clips
 from edgeprune.evaluation.measurement import (
     Accuracy,
     Agreement,
@@ -110,7 +110,7 @@ def measure_host(host: Host, test: Split, progress: Progress) -> OnHost:
 
 
 def measure_device(
-    device: EmulatorDevice,
+    device: ImageDevice,
     sizes: Sizes,
     host: Host,
     test: Split,
@@ -186,7 +186,7 @@ def _latency(results: Sequence[Result], clock_mhz: float) -> Latency:
 
 
 def _agreement(
-    device: EmulatorDevice,
+    device: ImageDevice,
     host: Host,
     clips: NDArray[np.int16],
     scores: NDArray[np.int8],
@@ -204,7 +204,7 @@ def _agreement(
     )
 
 
-def _first_difference(device: EmulatorDevice, host: Host, clip: NDArray[np.int16]) -> str:
+def _first_difference(device: ImageDevice, host: Host, clip: NDArray[np.int16]) -> str:
     """Where host and device part: in the front-end, or in a layer."""
     with device.open() as there, host.device.open() as here:
         if not np.array_equal(there.frontend_pcm(clip), here.frontend_pcm(clip)):

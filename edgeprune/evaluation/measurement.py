@@ -21,7 +21,8 @@ __all__ = [
     "confusion_matrix",
 ]
 
-Variant = Literal["dense", "pruned"]
+#: ``model`` is a network that came as a file.
+Variant = Literal["dense", "pruned", "model"]
 
 
 class Record(BaseModel):
@@ -119,7 +120,10 @@ class Measurement(Record):
     variant: Variant
     target: str
     device: str
-    accuracy: Accuracy = Field(description="int8, all test clips, on the host build of the program")
+    accuracy: Accuracy | None = Field(
+        description="int8, all test clips, on the host build of the program; absent of a model "
+        "file, which comes without front-end and clips"
+    )
     device_accuracy: Accuracy | None = Field(description="int8, the sample that ran on the device")
     float_accuracy: Accuracy | None = Field(description="the Keras model before quantization")
     latency: Latency | None = Field(description="absent where the device can't count")

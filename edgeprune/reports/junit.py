@@ -10,6 +10,9 @@ from edgeprune.reports.report import Report
 __all__ = ["junit"]
 
 
+_TAGS = {Status.FAIL: "failure", Status.NOT_MEASURED: "error", Status.NOT_JUDGED: "skipped"}
+
+
 def junit(report: Report) -> str:
     """The verdict's checks as a JUnit test suite."""
     checks = report.verdict.checks
@@ -21,14 +24,14 @@ def junit(report: Report) -> str:
         tests=str(len(checks)),
         failures=str(failures),
         errors=str(errors),
-        skipped="0",
+        skipped=str(sum(check.status is Status.NOT_JUDGED for check in checks)),
     )
     for check in checks:
         case = ET.SubElement(
             suite, "testcase", classname=f"{report.target.name}.{report.recipe}", name=check.name
         )
         if check.status is not Status.PASS:
-            tag = "failure" if check.status is Status.FAIL else "error"
+            tag = _TAGS[check.status]
             ET.SubElement(case, tag, message=_sentence(check)).text = check.hint or ""
         ET.SubElement(case, "system-out").text = _sentence(check)
     suites = ET.Element("testsuites")

@@ -31,7 +31,9 @@ def markdown(report: Report) -> str:
         lines += ["", "## What to try", "", *tips]
     if report.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in report.notes)]
-    lines += ["", "## Traced to", "", f"- front-end `{report.identities.frontend}`"]
+    lines += ["", "## Traced to", ""]
+    if report.identities.frontend:
+        lines.append(f"- front-end `{report.identities.frontend}`")
     lines.append(f"- model `{report.identities.model}`")
     if report.identities.image_sha256:
         lines.append(f"- image SHA-256 `{report.identities.image_sha256}`")

@@ -10,6 +10,8 @@ from pydantic import Field, ValidationError
 from edgeprune.budgets import Verdict
 from edgeprune.errors import StoreError
 from edgeprune.evaluation.measurement import Measurement, Record
+from edgeprune.target import Target
+from edgeprune.toolchain import Toolchain
 
 __all__ = ["Identities", "Report", "TargetSummary"]
 
@@ -25,11 +27,26 @@ class TargetSummary(Record):
     clock_mhz: float | None
     optimize: str
 
+    @classmethod
+    def of(cls, target: Target, toolchain: Toolchain) -> TargetSummary:
+        """A target, and what its program is compiled with."""
+        return cls(
+            name=target.name,
+            description=target.description,
+            core=target.core,
+            device=target.device,
+            toolchain=toolchain.identity,
+            clock_mhz=target.clock_mhz,
+            optimize=target.optimize,
+        )
+
 
 class Identities(Record):
     """What the numbers can be traced to; hexadecimal."""
 
-    frontend: str = Field(description="the front-end's parameters and tables")
+    frontend: str | None = Field(
+        description="the front-end's parameters and tables; absent of a model file"
+    )
     model: str = Field(description="the compiled model")
     image_sha256: str | None = Field(description="the linked image; absent on the host")
     stages: dict[str, str] = Field(description="stage to artifact key")
@@ -40,7 +57,7 @@ class Report(Record):
 
     schema_version: Literal[1] = 1
     edgeprune_version: str
-    recipe: str
+    recipe: str = Field(description="the recipe, or the model file")
     target: TargetSummary
     passed: bool
     verdict: Verdict

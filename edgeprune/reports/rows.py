@@ -12,7 +12,12 @@ from edgeprune.reports.report import Report
 __all__ = ["MARKS", "Row", "headline", "rows"]
 
 #: How a status reads in a table.
-MARKS = {Status.PASS: "pass", Status.FAIL: "FAIL", Status.NOT_MEASURED: "NOT MEASURED"}
+MARKS = {
+    Status.PASS: "pass",
+    Status.FAIL: "FAIL",
+    Status.NOT_MEASURED: "NOT MEASURED",
+    Status.NOT_JUDGED: "not judged",
+}
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,12 @@ class _Table:
         self, name: str, read: Callable[[Measurement], Accuracy | None], *, budget: str = ""
     ) -> None:
         pruned, dense = read(self._pruned), read(self._dense) if self._dense else None
-        if pruned is None:
-            return
         check = self._checks.get(budget)
+        if pruned is None:
+            if check is not None and check.limit is not None:
+                limit = f"≥ {100 * check.limit:.1f} %"
+                self.rows.append(Row(name, "not measured", limit, check.status))
+            return
         self.rows.append(
             Row(
                 name=f"{name}, {pruned.clips:,} clips",
@@ -138,13 +146,17 @@ class _Table:
         dense = report.dense.agreement if report.dense else None
         self.rows.append(
             Row(
-                name=f"bits on device and host, {found.clips} clips",
+                name=f"bits on device and host, {found.clips} {_inputs(report)}",
                 pruned="identical" if found.identical else f"differ: {found.first_difference}",
                 budget="identical",
                 status=self._checks["agreement"].status,
                 dense="" if dense is None else "identical" if dense.identical else "differ",
             )
         )
+
+
+def _inputs(report: Report) -> str:
+    return "inputs" if report.pruned.variant == "model" else "clips"
 
 
 def _interval(value: Accuracy) -> str:

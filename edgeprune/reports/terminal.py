@@ -13,7 +13,12 @@ from edgeprune.reports.rows import MARKS, headline, rows
 
 __all__ = ["show"]
 
-_STYLES = {Status.PASS: "green", Status.FAIL: "bold red", Status.NOT_MEASURED: "bold yellow"}
+_STYLES = {
+    Status.PASS: "green",
+    Status.FAIL: "bold red",
+    Status.NOT_MEASURED: "bold yellow",
+    Status.NOT_JUDGED: "dim",
+}
 
 #: A narrower terminal shows the dense model only in the files.
 _LEAST_WIDTH_OF_BOTH = 105

@@ -7,15 +7,19 @@ run, so that looking an artifact up costs none of them.
 from __future__ import annotations
 
 from edgeprune.stages.building import image, program, tflm
+from edgeprune.stages.imported import imported, imported_measurement, imported_program
 from edgeprune.stages.learning import clips, features, pruned, quantized, trained
-from edgeprune.stages.measuring import emulator, host_build, measurement
+from edgeprune.stages.measuring import host_build, image_device, measurement
 
 __all__ = [
     "clips",
-    "emulator",
     "features",
     "host_build",
     "image",
+    "image_device",
+    "imported",
+    "imported_measurement",
+    "imported_program",
     "measurement",
     "program",
     "pruned",

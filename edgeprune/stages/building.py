@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from edgeprune import resources
-from edgeprune.codegen import Program, generate
+from edgeprune.codegen import Objective, Options, Program, generate
 from edgeprune.cores import CORES, CoreName
 from edgeprune.frontend import InputQuantization, identity, sources
 from edgeprune.graph import Graph, read_graph
@@ -17,7 +17,7 @@ from edgeprune.store import Artifact, Stage
 from edgeprune.target import Target
 from edgeprune.toolchain import Toolchain
 
-__all__ = ["image", "input_files", "model_graph", "model_program", "program", "tflm"]
+__all__ = ["image", "input_files", "model_graph", "model_program", "program", "tflm", "write_files"]
 
 MODEL = "model.tflite"
 
@@ -26,28 +26,29 @@ _HERE = "stages/building.py"
 
 
 def program(
-    recipe: Recipe, core: CoreName, quantized: Artifact, features: Artifact, variant: str
+    recipe: Recipe, target: Target, quantized: Artifact, features: Artifact, variant: str
 ) -> Stage:
     """Self-contained C: model, kernels, front-end, input quantization, ``program.json``."""
 
     def run(folder: Path) -> None:
         graph = model_graph(quantized)
-        made = model_program(recipe, graph, core)
+        made = model_program(recipe, graph, target.core, target.optimize)
         files = made.files | input_files(recipe, graph, features)
         files["program.json"] = made.manifest.to_json()
-        _write(folder, files)
+        write_files(folder, files)
 
     return Stage(
         name="program",
         reads={
             "frontend": recipe.frontend.model_dump(mode="json"),
             "labels": list(recipe.data.labels),
-            "core": core,
+            "core": target.core,
+            "objective": target.optimize,
         },
         upstream={"quantized": quantized, "features": features},
         code=("graph", "codegen", "frontend", _HERE),
         run=run,
-        slot=f"{recipe.name} {core} {variant}",
+        slot=f"{recipe.name} {target.core} {variant}",
     )
 
 
@@ -66,7 +67,7 @@ def tflm(recipe: Recipe, quantized: Artifact, features: Artifact) -> Stage:
             input_quantization=_input_quantization(graph, features),
             name=recipe.name,
         )
-        _write(folder, files)
+        write_files(folder, files)
 
     return Stage(
         name="tflm",
@@ -113,13 +114,16 @@ def model_graph(quantized: Artifact) -> Graph:
     return read_graph(quantized.path / MODEL)
 
 
-def model_program(recipe: Recipe, graph: Graph, core: CoreName) -> Program:
+def model_program(
+    recipe: Recipe, graph: Graph, core: CoreName, objective: Objective = "balanced"
+) -> Program:
     """The C of a graph for one core."""
     return generate(
         graph,
         labels=recipe.data.labels,
         frontend_identity=identity(recipe.frontend),
         core=CORES[core],
+        options=Options(objective=objective),
     )
 
 
@@ -142,11 +146,12 @@ def _input_quantization(graph: Graph, features: Artifact) -> InputQuantization:
 def _template_digests(template: str) -> dict[str, str]:
     folder = resources.root() / "firmware_templates" / template
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for path in sorted(folder.glob("*"))
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in sorted(folder.rglob("*.*"))
     }
 
 
-def _write(folder: Path, files: dict[str, str]) -> None:
+def write_files(folder: Path, files: dict[str, str]) -> None:
+    """Write a program's files."""
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")

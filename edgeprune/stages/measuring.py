@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeprune.datasets.dataset import Dataset
-from edgeprune.devices import EmulatorDevice, make_device
+from edgeprune.devices import ImageDevice, make_device
 from edgeprune.errors import DeviceError
 from edgeprune.evaluation.measurement import Accuracy, Complexity, Measurement, Variant
 from edgeprune.firmware import Image
@@ -25,7 +25,7 @@ from edgeprune.toolchain import Toolchain
 if TYPE_CHECKING:
     from edgeprune.evaluation.measure import Host
 
-__all__ = ["emulator", "host_build", "measurement"]
+__all__ = ["complexity", "host_build", "image_device", "measurement"]
 
 
 def measurement(
@@ -61,7 +61,7 @@ def measurement(
         if "image" in artifacts:
             image = Image.load(artifacts["image"].path)
             on_device = measure_device(
-                emulator(target, image),
+                image_device(target, image),
                 image.sizes,
                 host,
                 test,
@@ -82,7 +82,7 @@ def measurement(
             wall_ms=None if on_device else on_host.wall_ms,
             footprint=(on_device or on_host).footprint(model_bytes),
             agreement=on_device.agreement if on_device else None,
-            complexity=_complexity(model_graph(artifacts["quantized"])),
+            complexity=complexity(model_graph(artifacts["quantized"])),
             labels=recipe.data.labels,
             confusion=on_host.confusion,
         )
@@ -116,14 +116,14 @@ def measurement(
     )
 
 
-def emulator(target: Target, image: Image) -> EmulatorDevice:
-    """The target's emulated device with an image on it.
+def image_device(target: Target, image: Image) -> ImageDevice:
+    """The target's device with an image on it.
 
     Raises:
         DeviceError: the target has no memories.
     """
     device = make_device(target, image=image)
-    if not isinstance(device, EmulatorDevice):
+    if not isinstance(device, ImageDevice):
         raise DeviceError("does not run images", where=f"target {target.name}")
     return device
 
@@ -151,7 +151,8 @@ def _float_accuracy(summary: Mapping[str, Any]) -> Accuracy:
     return Accuracy.of(round(test["accuracy"] * test["clips"]), test["clips"])
 
 
-def _complexity(graph: Graph) -> Complexity:
+def complexity(graph: Graph) -> Complexity:
+    """MACs and weights of a graph."""
     weights = [
         operator.weights.data
         for operator in graph.operators

@@ -16,9 +16,10 @@ from edgeprune.errors import EdgepruneError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from edgeprune.model_pipeline import ModelPipeline
     from edgeprune.pipeline import Pipeline
 
-__all__ = ["BUILD", "OPTIONS", "command", "console", "open_pipeline"]
+__all__ = ["BUILD", "OPTIONS", "command", "console", "open_model_pipeline", "open_pipeline"]
 
 #: Everything that is made lies below it.
 BUILD = Path("build")
@@ -29,9 +30,14 @@ _PLAIN_WIDTH = 120
 OPTIONS = {
     "recipe": "name or path of a recipe (invoke recipes)",
     "target": "name or path of a target (invoke targets)",
+    "model": "a .tflite file to build instead of a recipe's network",
+    "optimize": "speed, size or balanced; the target's choice if left out",
     "set_": "override a key: --set pruning.sparsity=0.6, --set target.clock_mhz=80; repeatable",
     "explain": "say which input changed when a stage runs",
 }
+
+#: Options that may be given several times.
+_REPEATABLE = ("set_", "core", "variant")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -55,7 +61,7 @@ def command(*, default: bool = False, **meanings: str) -> Callable[[_F], Any]:
 
         names = body.__code__.co_varnames[: body.__code__.co_argcount]
         known = {name: text for name, text in (OPTIONS | meanings).items() if name in names}
-        iterable = ["set_"] if "set_" in names else []
+        iterable = [name for name in names if name in _REPEATABLE]
         return task(help=known, iterable=iterable, default=default)(guarded)
 
     return decorate
@@ -69,31 +75,74 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
 
 
-def open_pipeline(recipe: str, target: str, set_: Iterable[str], explain: bool) -> Pipeline:
+def open_pipeline(
+    recipe: str, target: str, set_: Iterable[str], explain: bool, optimize: str | None = None
+) -> Pipeline:
     """Read recipe and target, with overrides laid over them, and open the store.
 
     Raises:
         DeclarationError: in the recipe, the target or an override.
     """
-    from edgeprune import progress, resources
-    from edgeprune.declaration import overrides
+    from edgeprune import resources
     from edgeprune.pipeline import Pipeline
     from edgeprune.recipe import Recipe
-    from edgeprune.store import Store
-    from edgeprune.target import Target
+
+    of_recipe, of_target = _settings(set_, optimize)
+    return Pipeline(
+        recipe=Recipe.read(resources.find("recipes", recipe), of_recipe),
+        **_workshop(target, of_target, explain),
+    )
+
+
+def open_model_pipeline(
+    model: str, target: str, set_: Iterable[str], explain: bool, optimize: str | None = None
+) -> ModelPipeline:
+    """Read the target and open the store, for a model file.
+
+    Raises:
+        DeclarationError: in the target or an override, or an override of a recipe's key.
+    """
+    from edgeprune.errors import DeclarationError
+    from edgeprune.model_pipeline import ModelPipeline
+
+    of_recipe, of_target = _settings(set_, optimize)
+    if of_recipe:
+        raise DeclarationError(
+            "a model file has no recipe whose keys could be set",
+            where=f"--set {next(iter(of_recipe))}",
+            hint="keys of the target begin with target.",
+        )
+    return ModelPipeline(model=Path(model), **_workshop(target, of_target, explain))
+
+
+def _settings(
+    set_: Iterable[str], optimize: str | None
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Overrides of the recipe and of the target."""
+    from edgeprune.declaration import overrides
 
     settings = overrides(set_)
     prefix = "target."
     of_target = {k.removeprefix(prefix): v for k, v in settings.items() if k.startswith(prefix)}
     of_recipe = {k: v for k, v in settings.items() if not k.startswith(prefix)}
+    if optimize is not None:
+        of_target["optimize"] = optimize
+    return of_recipe, of_target
+
+
+def _workshop(target: str, of_target: dict[str, object], explain: bool) -> dict[str, Any]:
+    """What every pipeline is made with."""
+    from edgeprune import progress, resources
+    from edgeprune.store import Store
+    from edgeprune.target import Target
+
     store = Store(BUILD / "store")
     store.sweep()
-    return Pipeline(
-        recipe=Recipe.read(resources.find("recipes", recipe), of_recipe),
-        target=Target.read(resources.find("targets", target), of_target),
-        build=BUILD,
-        store=store,
-        progress=progress.for_stream(),
-        say=functools.partial(console().print, markup=False),
-        explain=explain,
-    )
+    return {
+        "target": Target.read(resources.find("targets", target), of_target),
+        "build": BUILD,
+        "store": store,
+        "progress": progress.for_stream(),
+        "say": functools.partial(console().print, markup=False),
+        "explain": explain,
+    }

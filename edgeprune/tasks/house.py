@@ -68,6 +68,40 @@ def docs(c: Context, check: bool = False) -> None:
         raise Exit(code=1)
 
 
+@command(
+    model="the .tflite file; MLPerf Tiny's keyword spotting reference if left out",
+    core="a core to build for; repeatable, all of them if left out",
+    variant="a variant to build; repeatable, all of them if left out",
+    json_="write the records as JSON to this file",
+    markdown="write the page as Markdown to this file",
+)
+def bench(
+    c: Context,
+    model: str | None = None,
+    core: list[str] | None = None,
+    variant: list[str] | None = None,
+    json_: str | None = None,
+    markdown: str | None = None,
+) -> None:
+    """Compare builds of a network, and the peers', on every core."""
+    from edgeprune import bench as rooms
+    from edgeprune import progress
+    from edgeprune.publish import publish_files
+
+    reporter = progress.for_stream()
+    path = Path(model) if model else rooms.reference_model(reporter)
+    result = rooms.run_bench(path, reporter, cores=core or (), variants=variant or ())
+    files = {}
+    if json_:
+        files[Path(json_)] = rooms.records_json(result.records).encode()
+    if markdown:
+        files[Path(markdown)] = rooms.bench_markdown(result).encode()
+    publish_files(files)
+    console().print(*rooms.bench_tables(result), sep="\n\n")
+    for reason in result.missing:
+        console().print(f"not measured: {reason}", markup=False)
+
+
 @command(all_="remove the store as well, so that everything is made again")
 def clean(c: Context, all_: bool = False) -> None:
     """Remove what was built, with --all the store too.
@@ -84,4 +118,4 @@ def clean(c: Context, all_: bool = False) -> None:
         print(f"removed {path}")
 
 
-TASKS = (targets, recipes, doctor, docs, clean)
+TASKS = (targets, recipes, bench, doctor, docs, clean)

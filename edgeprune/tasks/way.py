@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from edgeprune.tasks.command import command, console, open_pipeline
+from edgeprune.tasks.command import command, console, open_model_pipeline, open_pipeline
+
+if TYPE_CHECKING:
+    from edgeprune.model_pipeline import ModelPipeline
+    from edgeprune.pipeline import Pipeline
 
 __all__ = ["TASKS"]
 
@@ -18,16 +24,19 @@ def ship(
     c: Context,
     recipe: str = _RECIPE,
     target: str = _TARGET,
+    model: str | None = None,
+    optimize: str | None = None,
     set_: list[str] | None = None,
     explain: bool = False,
 ) -> None:
     """Go the whole way, from recipe to verdict.
 
-    Clips, features, training, pruning, int8, C, image, measurement, budgets.
+    Clips, features, training, pruning, int8, C, image, measurement, budgets; with --model the way
+    begins at a .tflite file.
 
     Exit code 0 when every budget is met, 1 when one is not, 2 on an error in what was given.
     """
-    _judge(recipe, target, set_, explain, profile=False)
+    _judge(_open(recipe, model, target, set_, explain, optimize), profile=False)
 
 
 @command()
@@ -35,11 +44,11 @@ def data(
     c: Context, recipe: str = _RECIPE, set_: list[str] | None = None, explain: bool = False
 ) -> None:
     """Make or fetch the clips; compute their features."""
-    from edgeprune import deliver
+    from edgeprune.tables import clip_table
 
     pipeline = open_pipeline(recipe, _TARGET, set_ or (), explain)
     pipeline.features()
-    console().print(deliver.clip_table(pipeline))
+    console().print(clip_table(pipeline))
 
 
 @command()
@@ -47,10 +56,10 @@ def train(
     c: Context, recipe: str = _RECIPE, set_: list[str] | None = None, explain: bool = False
 ) -> None:
     """Train the dense network."""
-    from edgeprune import deliver
+    from edgeprune.tables import network_table
 
     pipeline = open_pipeline(recipe, _TARGET, set_ or (), explain)
-    console().print(deliver.network_table(pipeline, "dense"))
+    console().print(network_table(pipeline, "dense"))
 
 
 @command()
@@ -58,10 +67,10 @@ def prune(
     c: Context, recipe: str = _RECIPE, set_: list[str] | None = None, explain: bool = False
 ) -> None:
     """Prune the trained network and let it recover."""
-    from edgeprune import deliver
+    from edgeprune.tables import network_table
 
     pipeline = open_pipeline(recipe, _TARGET, set_ or (), explain)
-    console().print(deliver.network_table(pipeline, "dense", "pruned"))
+    console().print(network_table(pipeline, "dense", "pruned"))
 
 
 @command()
@@ -77,24 +86,36 @@ def quantize(
 
 @command(
     backend="c for self-contained C and an image, tflm for TensorFlow Lite Micro's C arrays",
-    profile="show the flash of every layer, section and large symbol",
+    profile="show MACs, instructions and flash of every layer, sections and large symbols",
 )
 def build(
     c: Context,
     recipe: str = _RECIPE,
     target: str = _TARGET,
+    model: str | None = None,
+    optimize: str | None = None,
     set_: list[str] | None = None,
     explain: bool = False,
     backend: str = "c",
     profile: bool = False,
 ) -> None:
-    """Generate C and link the target's image."""
-    from edgeprune import deliver
+    """Generate C and link the target's image.
 
-    pipeline = open_pipeline(recipe, target, set_ or (), explain)
+    From a recipe, or with --model from any .tflite file.
+    """
+    from edgeprune import deliver, tables
+
+    pipeline = _open(recipe, model, target, set_, explain, optimize)
     folder = deliver.publish_build(pipeline, backend)
+    if backend == "c":
+        weighed = tables.encoding_table(deliver.manifest(pipeline))
+        if weighed is not None:
+            console().print(weighed)
     if profile:
-        console().print(*deliver.size_tables(pipeline), sep="\n\n")
+        image = deliver.linked_image(pipeline)
+        (_, inference), *_ = deliver.count(pipeline)
+        shown = [tables.layer_table(image, inference), *tables.size_tables(image)]
+        console().print(*shown, sep="\n\n")
     pipeline.say(str(folder))
 
 
@@ -118,6 +139,8 @@ def check(
     c: Context,
     recipe: str = _RECIPE,
     target: str = _TARGET,
+    model: str | None = None,
+    optimize: str | None = None,
     set_: list[str] | None = None,
     explain: bool = False,
     profile: bool = False,
@@ -126,19 +149,32 @@ def check(
 
     Exit code 0 when every budget is met, 1 when one is not, 2 on an error in what was given.
     """
-    _judge(recipe, target, set_, explain, profile=profile)
+    _judge(_open(recipe, model, target, set_, explain, optimize), profile=profile)
 
 
-def _judge(
-    recipe: str, target: str, set_: list[str] | None, explain: bool, *, profile: bool
-) -> None:
-    from edgeprune import deliver
+def _open(
+    recipe: str,
+    model: str | None,
+    target: str,
+    set_: list[str] | None,
+    explain: bool,
+    optimize: str | None,
+) -> Pipeline | ModelPipeline:
+    """The pipeline of a recipe, or of a model file where one is given."""
+    if model is not None:
+        return open_model_pipeline(model, target, set_ or (), explain, optimize)
+    return open_pipeline(recipe, target, set_ or (), explain, optimize)
+
+
+def _judge(pipeline: Pipeline | ModelPipeline, *, profile: bool) -> None:
+    from edgeprune import deliver, tables
     from edgeprune.reports import show
 
-    pipeline = open_pipeline(recipe, target, set_ or (), explain)
     report = pipeline.report()
     if profile:
-        console().print(*deliver.profile_tables(pipeline), sep="\n\n")
+        parts = deliver.count(pipeline)
+        layers = tables.layer_table(deliver.linked_image(pipeline), parts[0][1])
+        console().print(layers, tables.function_table(parts), sep="\n\n")
     show(report, console())
     folder = deliver.publish_report(pipeline, report)
     pipeline.say(f"report: {folder}/report.json, report.md, junit.xml")
