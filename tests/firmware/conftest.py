@@ -47,12 +47,15 @@ def program(tmp_path: Path) -> Path:
 
 
 def target(core: str = "cortex-m4", **memory: int) -> Target:
+    emulated = bool(CORES[core].unicorn)
+    # The board that QEMU has for a core says where its flash lies.
+    origin = 0x08000000 if emulated else 0
     table = {
         "name": "test",
         "core": core,
         "clock_mhz": 64.0,
-        "device": "emulator",
-        "memory": {"flash_kib": 64, "ram_kib": 16, "flash_origin": 0x08000000, **memory},
+        "device": "emulator" if emulated else "qemu",
+        "memory": {"flash_kib": 64, "ram_kib": 16, "flash_origin": origin, **memory},
     }
     return Target.model_validate_json(json.dumps(table))
 

@@ -18,6 +18,6 @@ def test_shipped_targets_validate(name):
     assert target.name == target.core == name
     assert target.description
     if name != "host":
-        assert target.device == "emulator"
+        assert target.device == ("emulator" if CORES[name].unicorn else "qemu")
         for key in ("accuracy", "latency_ms", "flash_kib", "ram_kib", "stack_bytes", "model_kib"):
             assert getattr(target.budgets, key) is not None, key
