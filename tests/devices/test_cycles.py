@@ -6,7 +6,7 @@ from edgeprune.cores import CORES
 from edgeprune.devices.cycles import estimate_cycles
 from edgeprune.devices.instructions import Kind, Mix
 
-CORTEX_M = [name for name in CORES if name != "host"]
+CORTEX_M = [name for name, core in CORES.items() if core.unicorn]
 
 
 @pytest.mark.parametrize(

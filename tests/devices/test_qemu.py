@@ -134,19 +134,19 @@ def test_counts_repeat_whatever_ran_before(qemu, clips):
 
 
 @pytest.mark.parametrize("qemu", FPGAIO_COUNTERS, indirect=True)
-def test_the_boards_timer_shows_the_count_and_the_hosts_noise(qemu):
+def test_the_boards_timer_shows_the_count_and_the_hosts_noise(qemu, clips):
     address, tick_ns = FPGAIO_COUNTERS[qemu.core]
     with qemu.open() as session:
         board = session._board
-        board.read(address, 4)
+        session.infer_pcm(clips[0])
         noise = []
         for _ in range(20):
             ticks, count = int.from_bytes(board.read(address, 4), "little"), board._executed()
-            session._request(Command.RESET)
+            session._infer()
             ticks = int.from_bytes(board.read(address, 4), "little") - ticks
             # An instruction takes 128 ns; the breakpoint takes none.
             noise.append(ticks * tick_ns / 128 - (board._executed() - count - 1))
-    assert -1 <= min(noise) < 2000
+    assert -1 <= min(noise) < 3000
 
 
 def test_cycles_are_estimated_from_the_count_alone(qemu, clips):

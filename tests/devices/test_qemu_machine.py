@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgeprune.cores import CORES, QEMU_BOARDS
+from edgeprune.devices.qemu_faults import examine
 from edgeprune.devices.qemu_machine import QemuMachine
 from edgeprune.devices.qemu_process import PROGRAM
 from edgeprune.errors import DeviceError, DeviceFault, DeviceTimeout, ImageError
@@ -271,3 +273,47 @@ def test_an_image_for_other_memories_is_refused(images):
 def test_the_host_has_no_board(images):
     with pytest.raises(DeviceError, match="no board with the core host"):
         QemuMachine(images("cortex-m4"), "host", _memory("cortex-m4"), where="bench")
+
+
+@pytest.mark.parametrize(
+    ("exception_return", "status", "size"),
+    [
+        (0xFFFFFFF9, 0x01000000, 32),
+        (0xFFFFFFF9, 0x01000200, 36),
+        (0xFFFFFFE9, 0x01000000, 104),
+        (0xFFFFFFE9, 0x01000200, 108),
+    ],
+)
+def test_the_stack_pointer_is_that_of_before_the_exception(exception_return, status, size):
+    """The frame is longer with an FPU's registers, and padded to 8 bytes where it has to be."""
+    sp = 0x20000F00
+    memory = {
+        sp: struct.pack("<8I", 1, 2, 3, 4, 12, 0x81, 0x90, status),
+        0xE000ED28: (1 << 25).to_bytes(4, "little"),
+    }
+    registers = dict.fromkeys(REGISTERS, 0) | {"r7": 7, "sp": sp, "lr": exception_return}
+    crash = examine(6, registers, lambda address, size: memory[address])
+    assert (crash.message, crash.address) == ("division by zero", None)
+    changed = {"r0": 1, "r1": 2, "r2": 3, "r3": 4, "r12": 12, "lr": 0x81, "pc": 0x90}
+    assert crash.registers == registers | changed | {"sp": sp + size}
+
+
+@pytest.mark.parametrize(
+    ("status", "secure", "says"),
+    [
+        (0, 0, "the firmware took a fault"),
+        (0, 0x08, "security fault, SFSR 0x00000008"),
+        (1 << 12, 0, "an exception found no room on the stack"),
+    ],
+)
+def test_registers_stay_those_of_the_handler_where_the_stack_is_gone(status, secure, says):
+    memory = {0xE000ED28: status, 0xE000EDE4: secure}
+
+    def read(address, size):
+        if address not in memory:
+            raise DeviceError("nothing there")
+        return memory[address].to_bytes(4, "little")
+
+    registers = dict.fromkeys(REGISTERS, 5)
+    crash = examine(3, registers, read)
+    assert (crash.message, crash.registers) == (says, registers)
