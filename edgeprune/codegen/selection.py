@@ -66,6 +66,8 @@ class Selection:
 def select(operator: Operator, core: Core, options: Options) -> Selection:
     """Choose the kernel that computes an operator on a core, and lower the operator to it.
 
+    An encoding is weighed only where it takes fewer bytes than the dense weights do.
+
     Raises:
         UnsupportedError: no kernel can, or none can exactly.
     """
@@ -78,6 +80,7 @@ def select(operator: Operator, core: Core, options: Options) -> Selection:
             for offer in offers
             if offer is not None
             and offer.estimate is not None
+            and offer.estimate.flash_bytes < dense.estimate.flash_bytes
             and (options.encodings is None or offer.encoding in options.encodings)
         ]
     if not options.in_place:

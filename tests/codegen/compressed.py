@@ -131,9 +131,9 @@ def on_core(
         yield session
 
 
-def assert_estimates(content: bytes, program: Program, session: NetworkSession) -> None:
+def assert_estimates(content: bytes, program: Program, session: NetworkSession, core: str) -> None:
     """What layers of compressed weights were estimated to take is within a tenth of the counts."""
-    by_layer = offers(content, program_core(session))
+    by_layer = offers(content, core)
     counted = session.profile().inference.layers
     for layer, count, allowed in zip(program.manifest.layers, counted, by_layer, strict=True):
         if layer.encoding == "dense":
@@ -142,11 +142,6 @@ def assert_estimates(content: bytes, program: Program, session: NetworkSession) 
         assert estimate is not None
         assert estimate.instructions == pytest.approx(count.instructions, rel=0.1), layer.encoding
         assert estimate.flash_bytes == layer.constant_bytes
-
-
-def program_core(session: NetworkSession) -> str:
-    """The core that a session emulates."""
-    return str(session.core)
 
 
 _MAIN = """

@@ -84,8 +84,18 @@ def test_between_signed_and_unsigned(source: str, output: str, gain: float, shif
     _assert_map(network)
 
 
-@pytest.mark.parametrize("scale", [2.0**-126, 0.0009765625, 0.1, 1 / 3, 0.99999994, 7.3, 1e35])
-@pytest.mark.parametrize(("dtype", "zero_point"), [("int8", -128), ("int8", 9), ("uint8", 130)])
+@pytest.mark.parametrize(
+    ("dtype", "zero_point", "scale"),
+    [
+        ("int8", -128, 0.1),
+        ("int8", 9, 1 / 3),
+        ("int8", 127, 0.99999994),
+        ("int8", 0, 2.0**-126),
+        ("uint8", 130, 7.3),
+        ("uint8", 0, 1 / 256),
+        ("uint8", 255, 1e35),
+    ],
+)
 def test_dequantize(
     dtype: str, zero_point: int, scale: float, zig: Toolchain, build_cache: Path
 ) -> None:

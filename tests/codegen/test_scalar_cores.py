@@ -33,9 +33,14 @@ def _pointwise() -> Network:
     """Every size of groups, and every number of pairs behind them."""
     network = Network(np.random.default_rng(3), (1, 7, 1, 22), scale=0.1, zero_point=-9)
     tensor = 0
-    for depth, largest in [(27, 127), (25, 70), (23, 50), (20, 30), (31, 25), (12, 16), (5, 127)]:
-        activation = "relu" if depth % 2 else "none"
-        tensor = network.conv_2d(tensor, depth, activation=activation, zero_point=-depth)
+    for depth, largest in [(27, 80), (25, 100), (23, 127), (20, 60), (31, 30), (5, 127)]:
+        tensor = network.conv_2d(
+            tensor,
+            depth,
+            activation="relu" if depth % 2 else "none",
+            zero_point=-depth,
+            gain=largest / 127,
+        )
         _limit_weights(network, largest)
     return network
 
@@ -166,13 +171,15 @@ def test_estimates_of_one_dimension(core: CoreName, zig: Toolchain, tmp_path: Pa
     _assert_estimates(network.content(), core, counted)
 
 
-@pytest.mark.parametrize("core", _CORES)
-@pytest.mark.parametrize("network", sorted(_NETWORKS))
+@pytest.mark.parametrize(
+    ("network", "core"),
+    [("pointwise", "cortex-m3"), ("pointwise", "cortex-m0plus"), ("depthwise", "cortex-m3")],
+)
 @pytest.mark.parametrize("name", ["zig", "host"])
 def test_sanitizers(
     name: str, network: str, core: CoreName, tmp_path: Path, build_cache: Path
 ) -> None:
     program = _program(_NETWORKS[network]().content(), core)
-    inputs = _inputs(program.manifest.input.size, 10)
+    inputs = _inputs(program.manifest.input.size, 3)
     host = HostProgram.build(program, find_toolchain("zig"), build_cache)
     np.testing.assert_array_equal(execute(name, program, inputs, tmp_path), host.invoke(inputs))

@@ -197,7 +197,7 @@ def _lower(operator: DepthwiseConv2D, _core: Core) -> Lowered:
         ),
         overlap=Overlap(exact=True) if same_pixels or fewer_pixels else None,
         estimate=Estimate(
-            batches * channels * _channel_cost(geometry, to_output) + 200,
+            batches * channels * _channel_cost(geometry, to_output) + 100,
             sum(int(each.values.nbytes) for each in constants),
         ),
     )
@@ -209,7 +209,8 @@ def _channel_cost(geometry: _Geometry, to_output: Finish) -> int:
     take = -(-width // 8) * (5 * height + 8)
     run = geometry.run
     loads = -(-run // 2) if geometry.is_paired else run
-    runs = geometry.output[0] * (geometry.runs_of_row * (loads + run + 2) + 2)
+    row_cost = 0 if geometry.runs_of_row == 1 else 8
+    runs = geometry.output[0] * (geometry.runs_of_row * (loads + run + 2) + row_cost)
     put = -(-geometry.pixels // _SCATTERED) * (to_output.instructions + 5)
     return take + runs + put + 40
 

@@ -81,13 +81,23 @@ def _lower(operator: DepthwiseConv2D, _core: Core) -> Lowered:
     )
 
 
-def _cost(operator: DepthwiseConv2D, to_output: Finish) -> int:
-    """Instructions, as zig compiles them; windows that reach over the border cost less."""
-    height, width = operator.window.kernel
-    lines, taps = (1, height) if width == 1 else (height, width)
-    block = lines * (10 * taps + 12) + to_output.instructions + 40
+def _cost(operator: DepthwiseConv2D, to_output: Finish) -> float:
+    """Instructions, as zig compiles them."""
+    height, width = (_mean_taps(operator, axis) for axis in (0, 1))
+    lines, taps = (1.0, height) if operator.window.kernel[1] == 1 else (height, width)
+    block = lines * (11 * taps + 12) + to_output.instructions + 43
     pixels = math.prod(operator.output.shape[:3])
-    return pixels * (-(-operator.output.shape[3] // _BLOCK) * block + 80)
+    return pixels * (-(-operator.output.shape[3] // _BLOCK) * block + 80) + 90
+
+
+def _mean_taps(operator: DepthwiseConv2D, axis: int) -> float:
+    """How many taps lie inside the image along an axis, averaged over the output's pixels."""
+    window = operator.window
+    first = np.arange(operator.output.shape[1 + axis]) * window.stride[axis]
+    taps = np.arange(window.kernel[axis]) * window.dilation[axis]
+    place = np.add.outer(first, taps) - (window.padding.top, window.padding.left)[axis]
+    inside = (place >= 0) & (place < operator.input.shape[1 + axis])
+    return float(inside.sum(axis=1).mean())
 
 
 MVE_DEPTHWISE_CHANNELS = Kernel(DepthwiseConv2D, _lower, fits=_fits)

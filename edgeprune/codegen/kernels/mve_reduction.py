@@ -52,8 +52,8 @@ def _cost(operator: AveragePool2D) -> int:
     """Instructions, as zig compiles them; windows that reach over the border cost less."""
     source, output = operator.input.shape, operator.output.shape
     height, width = (min(operator.window.kernel[axis], source[1 + axis]) for axis in (0, 1))
-    eight = height * (8 + 6 * width) + 85
-    return math.prod(output[:3]) * (-(-output[3] // 8) * eight + 40)
+    eight = height * (8 + 6 * width) + 95
+    return math.prod(output[:3]) * (-(-output[3] // 8) * eight + 100)
 
 
 MVE_AVERAGE_POOL_2D = Kernel(AveragePool2D, _lower, fits=_fits)

@@ -9,9 +9,11 @@ typedef struct pair_sums {
     int32_t b0, b1, b2; /* of b */
 } pair_sums;
 
-#if defined(__ARM_FEATURE_DSP)
+/* Compilers that don't optimize find no registers for the inner loop. */
+#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
+#define INNER_LOOP
 #define LOAD_3 "ldm %[x]!, {r0, r1, r2}\n\t"
-#define MULTIPLY_3(weight)                                                           \
+#define MULTIPLY_3(weight)                                                                         \
     "smlad %[a0], " weight ", r0, %[a0]\n\t"                                                       \
     "smlad %[a1], " weight ", r1, %[a1]\n\t"                                                       \
     "smlad %[a2], " weight ", r2, %[a2]\n\t"                                                       \
@@ -19,16 +21,13 @@ typedef struct pair_sums {
     "smlad %[b0], " weight ", r0, %[b0]\n\t"                                                       \
     "smlad %[b1], " weight ", r1, %[b1]\n\t"                                                       \
     "smlad %[b2], " weight ", r2, %[b2]\n\t"
-#define GROUP                                                                        \
-    "ldrd r3, r4, [%[w]], #8\n\t" MULTIPLY_3("r3") LOAD_3              \
-        MULTIPLY_3("r4") LOAD_3
+#define GROUP "ldrd r3, r4, [%[w]], #8\n\t" MULTIPLY_3("r3") LOAD_3 MULTIPLY_3("r4") LOAD_3
 /* Thirteen registers, so that one is left for a frame pointer. */
-#define LOOP(groups)                                                                 \
-    __asm__ volatile(LOAD_3 "1:\n\t" groups "cmp r0, #0x80000000\n\t"              \
-                                          "bne 1b"                                                 \
-                     : [x] "+r"(x), [w] "+r"(w), [a0] "+r"(sums->a0), [a1] "+r"(sums->a1),     \
-                       [a2] "+r"(sums->a2), [b0] "+r"(sums->b0), [b1] "+r"(sums->b1),        \
-                       [b2] "+r"(sums->b2)                                                       \
+#define LOOP(groups)                                                                               \
+    __asm__ volatile(LOAD_3 "1:\n\t" groups "cmp r0, #0x80000000\n\t"                              \
+                            "bne 1b"                                                               \
+                     : [x] "+r"(x), [w] "+r"(w), [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2),      \
+                       [b0] "+r"(b0), [b1] "+r"(b1), [b2] "+r"(b2)                                 \
                      :                                                                             \
                      : "r0", "r1", "r2", "r3", "r4", "cc", "memory")
 #endif
@@ -37,11 +36,16 @@ typedef struct pair_sums {
  * Adds the products of a pair's weights with three vectors; returns what follows the weights.
  * `even` says whether the groups are, so that the loop takes two at a time.
  */
-EDGEPRUNE_INLINE const int32_t *multiply(const int32_t *w, const int32_t *x,
-                                                       int32_t groups, int32_t even,
-                                                       pair_sums *sums)
+EDGEPRUNE_INLINE const int32_t *multiply(const int32_t *w, const int32_t *x, int32_t groups,
+                                         int32_t even, pair_sums *sums)
 {
-#if defined(__ARM_FEATURE_DSP)
+    int32_t a0 = sums->a0;
+    int32_t a1 = sums->a1;
+    int32_t a2 = sums->a2;
+    int32_t b0 = sums->b0;
+    int32_t b1 = sums->b1;
+    int32_t b2 = sums->b2;
+#if defined(INNER_LOOP)
     (void)groups;
     if (even) {
         LOOP(GROUP GROUP);
@@ -52,16 +56,18 @@ EDGEPRUNE_INLINE const int32_t *multiply(const int32_t *w, const int32_t *x,
     (void)even;
     for (int32_t i = 0; i < 2 * groups; i++) {
         const int32_t low_bytes = edgeprune_dsp_even_bytes(*w);
-        sums->a0 = edgeprune_dsp_smlad(*w, x[0], sums->a0);
-        sums->a1 = edgeprune_dsp_smlad(*w, x[1], sums->a1);
-        sums->a2 = edgeprune_dsp_smlad(*w, x[2], sums->a2);
-        sums->b0 = edgeprune_dsp_smlad(low_bytes, x[0], sums->b0);
-        sums->b1 = edgeprune_dsp_smlad(low_bytes, x[1], sums->b1);
-        sums->b2 = edgeprune_dsp_smlad(low_bytes, x[2], sums->b2);
+        a0 = edgeprune_dsp_smlad(*w, x[0], a0);
+        a1 = edgeprune_dsp_smlad(*w, x[1], a1);
+        a2 = edgeprune_dsp_smlad(*w, x[2], a2);
+        b0 = edgeprune_dsp_smlad(low_bytes, x[0], b0);
+        b1 = edgeprune_dsp_smlad(low_bytes, x[1], b1);
+        b2 = edgeprune_dsp_smlad(low_bytes, x[2], b2);
         x += EDGEPRUNE_DSP_VECTORS;
         w++;
     }
 #endif
+    const pair_sums result = {a0, a1, a2, b0, b1, b2};
+    *sums = result;
     return w;
 }
 
@@ -71,10 +77,12 @@ EDGEPRUNE_INLINE int32_t scaled_a(int32_t a, int32_t b)
     return (int32_t)((uint32_t)a - (uint32_t)b);
 }
 
-/* All outputs of a block; the rest are compile-time constants: whether the number of groups
- * is even, and whether that of outputs may be odd. */
-EDGEPRUNE_INLINE void pairs(const edgeprune_dsp_block *block, int32_t even,
-                                          int32_t may_end_odd, edgeprune_dsp_output output)
+/*
+ * All outputs of a block; the rest are compile-time constants: whether the number of groups is
+ * even, and whether that of outputs may be odd.
+ */
+EDGEPRUNE_INLINE void pairs(const edgeprune_dsp_block *block, int32_t even, int32_t may_end_odd,
+                            edgeprune_dsp_output output)
 {
     const int32_t groups = (block->depth + 3) / 4;
     const int32_t second = block->second;
@@ -171,22 +179,22 @@ void edgeprune_dsp_widen_groups(const int8_t *v0, const int8_t *v1, const int8_t
     int32_t groups = depth / 4;
 #if defined(__ARM_FEATURE_DSP)
     __asm__ volatile("1:\n\t"
-                     "ldr r3, [%[v0]], #4\n\t"
-                     "ldr r4, [%[v1]], #4\n\t"
-                     "ldr r5, [%[v2]], #4\n\t"
-                     "sxtb16 r0, r3\n\t"
-                     "sxtb16 r1, r4\n\t"
-                     "sxtb16 r2, r5\n\t"
-                     "sxtb16 r3, r3, ror #8\n\t"
-                     "sxtb16 r4, r4, ror #8\n\t"
-                     "sxtb16 r5, r5, ror #8\n\t"
-                     "stm %[x]!, {r0, r1, r2, r3, r4, r5}\n\t"
+                     "ldr r8, [%[v0]], #4\n\t"
+                     "ldr r9, [%[v1]], #4\n\t"
+                     "ldr r10, [%[v2]], #4\n\t"
+                     "sxtb16 r4, r8\n\t"
+                     "sxtb16 r5, r9\n\t"
+                     "sxtb16 r6, r10\n\t"
+                     "sxtb16 r8, r8, ror #8\n\t"
+                     "sxtb16 r9, r9, ror #8\n\t"
+                     "sxtb16 r10, r10, ror #8\n\t"
+                     "stm %[x]!, {r4, r5, r6, r8, r9, r10}\n\t"
                      "subs %[groups], %[groups], #1\n\t"
                      "bne 1b"
                      : [x] "+r"(x), [v0] "+r"(v0), [v1] "+r"(v1), [v2] "+r"(v2),
                        [groups] "+r"(groups)
                      :
-                     : "r0", "r1", "r2", "r3", "r4", "r5", "cc", "memory");
+                     : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
 #else
     for (; groups > 0; groups--) {
         const int32_t p0 = edgeprune_dsp_load(v0);

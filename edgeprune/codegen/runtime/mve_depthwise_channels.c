@@ -76,8 +76,8 @@ void edgeprune_kernel_mve_depthwise_channels(const edgeprune_mve_depthwise_chann
                 const int32_t first = top * line + left * channels + rows.begin * line_step +
                                       columns.begin * tap_step;
                 under.x = input + first;
-                under.weights = layer->weights + (rows.begin * window->kernel_width + columns.begin) *
-                                                      channels;
+                const int32_t tap = rows.begin * window->kernel_width + columns.begin;
+                under.weights = layer->weights + tap * channels;
                 under.lines = is_column ? columns.end - columns.begin : rows.end - rows.begin;
                 under.taps = is_column ? rows.end - rows.begin : columns.end - columns.begin;
                 correlate(layer, &under, limits, output);
