@@ -207,8 +207,8 @@ def test_explain_names_the_input_that_changed(user: Shipper) -> None:
         "--target=cortex-m4",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [line.split()[0] for line in _made(done.stdout)] == ["image"]
-    assert 'because target.optimize: "speed" → "size"' in done.stdout
+    assert [line.split()[0] for line in _made(done.stdout)] == ["program", "image"]
+    assert 'because target.optimize: "balanced" → "size"' in done.stdout
 
 
 def test_the_stages_are_tasks_of_their_own(user: Shipper) -> None:
@@ -305,7 +305,7 @@ def _spoil(elf: Path, symbol: str) -> None:
 @pytest.mark.parametrize(
     ("symbol", "says"),
     [
-        ("edgeprune_layer_02_weights", "layer 2, CONV_2D"),
+        ("edgeprune_layer_02_pairs", "layer 2, CONV_2D"),
         ("edgeprune_frontend_window", "the front-end"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from edgeprune.codegen.tflm import OPERATORS, generate_tflm, registrations
 from edgeprune.codegen.tflm.generate import activation_bytes
 from edgeprune.cores import CORES
-from edgeprune.errors import CompileError, FrontendError, ModelError
+from edgeprune.errors import CompileError, FrontendError, ModelError, UnsupportedError
 from edgeprune.frontend import FrontendLibrary, InputQuantization, identity, sources
 from edgeprune.graph import SUPPORTED_OPERATORS, read_graph
 from edgeprune.recipe import Frontend
@@ -103,7 +103,22 @@ def test_the_resolver_has_a_place_for_each_operator(name: str) -> None:
 
 
 def test_every_operator_that_is_read_can_be_registered() -> None:
-    assert set(OPERATORS) == set(SUPPORTED_OPERATORS)
+    state = {"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"}
+    assert set(OPERATORS) == set(SUPPORTED_OPERATORS) - state - {"RELU_N1_TO_1"}
+
+
+def test_what_tensorflow_lite_micro_lacks_is_named() -> None:
+    network = Network(np.random.default_rng(0), (1, 4, 4, 2))
+    network.relu(0, "relu_n1_to_1")
+    with pytest.raises(UnsupportedError, match="RELU_N1_TO_1"):
+        registrations(read_graph(network.content()))
+
+
+def test_a_network_with_state_is_refused(shared_models: Path) -> None:
+    with pytest.raises(UnsupportedError, match="state between inferences"):
+        registrations(
+            read_graph((shared_models / "microwakeword_hey_jarvis_v2.tflite").read_bytes())
+        )
 
 
 def test_settings_are_the_networks() -> None:

@@ -18,6 +18,8 @@ from tests.frontend.bare_metal import BUFFERS, BareMetal, link
 from tests.frontend.conftest import LOG_MEL, MFCC, Build
 
 ARM: list[CoreName] = [name for name in CORES if name != "host"]
+#: The others run whole images, front-end included, in tests/devices/test_qemu.py.
+EMULATED: list[CoreName] = [name for name in ARM if CORES[name].unicorn]
 #: Instructions a frame, for 512 points, 40 mel bins and 10 coefficients; the issue allows 250,000
 #: on the M0+ and 60,000 on the M4.
 BOUNDS: dict[CoreName, int] = {
@@ -31,7 +33,7 @@ RAM_BYTES = 6 * 1024
 FEATURES = BUFFERS + (1 << 17)
 
 TOOLCHAINS = pytest.mark.parametrize("toolchain", ["zig", "arm-none-eabi-gcc"])
-CORES_OF_ARM = pytest.mark.parametrize("core", ARM)
+ON_CORES = pytest.mark.parametrize("core", EMULATED)
 
 
 def _toolchain(name: ToolchainName) -> Toolchain:
@@ -57,7 +59,7 @@ def _run(machine: BareMetal, frontend: Frontend, clip: NDArray[np.int16]) -> NDA
 
 
 @TOOLCHAINS
-@CORES_OF_ARM
+@ON_CORES
 def test_bits_instructions_and_ram(
     core: CoreName, toolchain: ToolchainName, build: Build, tmp_path: Path
 ) -> None:
@@ -99,7 +101,7 @@ def test_other_sizes(frontend: Frontend, core: CoreName, build: Build, tmp_path:
         )
 
 
-@CORES_OF_ARM
+@ON_CORES
 def test_real_speech(
     core: CoreName, build: Build, speech: NDArray[np.int16], tmp_path: Path
 ) -> None:
@@ -108,7 +110,7 @@ def test_real_speech(
         np.testing.assert_array_equal(_run(machine, LOG_MEL, clip), features)
 
 
-@CORES_OF_ARM
+@ON_CORES
 def test_quantization_on_the_core(core: CoreName, build: Build, tmp_path: Path) -> None:
     machine = _machine(LOG_MEL, core, "zig", tmp_path)
     features = build(LOG_MEL).features(signals.ordinary(LOG_MEL)["chirp"][None])[0]

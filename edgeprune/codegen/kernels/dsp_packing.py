@@ -19,6 +19,7 @@ __all__ = [
     "groups",
     "output_shape",
     "pack_matrix",
+    "requantizing",
     "vectors_bytes",
     "words_of",
 ]
@@ -50,6 +51,20 @@ def output_shape(operator: _Weighted) -> tuple[tuple[str, int], ...]:
     output = operator.output
     low, high = activation_range(operator.activation, output.scale, output.zero_point)
     return (("zero_point", output.zero_point), ("low", low), ("high", high))
+
+
+def requantizing(operator: _Weighted, *, sign: float, clamp: float) -> float:
+    """Instructions that an output takes beyond those of a fused ReLU, for estimates.
+
+    Args:
+        operator: the layer.
+        sign: for outputs that can be below their zero point.
+        clamp: for a range that is not int8's.
+    """
+    numbers = dict(output_shape(operator))
+    signed = numbers["low"] < numbers["zero_point"]
+    clamped = numbers["low"] > -128 or numbers["high"] < 127
+    return sign * signed + clamp * clamped
 
 
 def channel_words(operator: _Weighted, rows: npt.NDArray[Any]) -> npt.NDArray[np.int64] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from edgeprune.errors import UnsupportedError
 from edgeprune.graph import Graph
 
 __all__ = ["OPERATORS", "Registration", "registrations"]
@@ -27,29 +28,73 @@ class Registration:
     int8: str | None = None
 
 
+_INT8_ONLY = (
+    "ADD",
+    "AVERAGE_POOL_2D",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "MAX_POOL_2D",
+    "MUL",
+    "PAD",
+    "SOFTMAX",
+    "TRANSPOSE",
+)
+
+_METHODS = {
+    "ADD": "AddAdd",
+    "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "CONCATENATION": "AddConcatenation",
+    "CONV_2D": "AddConv2D",
+    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
+    "DEQUANTIZE": "AddDequantize",
+    "EXPAND_DIMS": "AddExpandDims",
+    "FULLY_CONNECTED": "AddFullyConnected",
+    "HARD_SWISH": "AddHardSwish",
+    "LEAKY_RELU": "AddLeakyRelu",
+    "LOGISTIC": "AddLogistic",
+    "MAX_POOL_2D": "AddMaxPool2D",
+    "MEAN": "AddMean",
+    "MUL": "AddMul",
+    "PAD": "AddPad",
+    "PADV2": "AddPadV2",
+    "QUANTIZE": "AddQuantize",
+    "RELU": "AddRelu",
+    "RELU6": "AddRelu6",
+    "RESHAPE": "AddReshape",
+    "SLICE": "AddSlice",
+    "SOFTMAX": "AddSoftmax",
+    "SPLIT": "AddSplit",
+    "SPLIT_V": "AddSplitV",
+    "SQUEEZE": "AddSqueeze",
+    "STRIDED_SLICE": "AddStridedSlice",
+    "SUB": "AddSub",
+    "TANH": "AddTanh",
+    "TRANSPOSE": "AddTranspose",
+}
+
 #: By kind; names as in tensorflow/lite/micro/micro_mutable_op_resolver.h and kernels/*.h.
 OPERATORS: Mapping[str, Registration] = MappingProxyType(
     {
-        each.kind: each
-        for each in (
-            Registration("ADD", "AddAdd", "Register_ADD_INT8"),
-            Registration("AVERAGE_POOL_2D", "AddAveragePool2D", "Register_AVERAGE_POOL_2D_INT8"),
-            Registration("CONV_2D", "AddConv2D", "Register_CONV_2D_INT8"),
-            Registration(
-                "DEPTHWISE_CONV_2D", "AddDepthwiseConv2D", "Register_DEPTHWISE_CONV_2D_INT8"
-            ),
-            Registration("EXPAND_DIMS", "AddExpandDims"),
-            Registration("FULLY_CONNECTED", "AddFullyConnected", "Register_FULLY_CONNECTED_INT8"),
-            Registration("MEAN", "AddMean"),
-            Registration("RESHAPE", "AddReshape"),
-            Registration("SOFTMAX", "AddSoftmax", "Register_SOFTMAX_INT8"),
-            Registration("SQUEEZE", "AddSqueeze"),
-        )
+        kind: Registration(kind, method, f"Register_{kind}_INT8" if kind in _INT8_ONLY else None)
+        for kind, method in _METHODS.items()
     }
 )
 
 
 def registrations(graph: Graph) -> tuple[Registration, ...]:
-    """What the graph needs registered: each kind once, in alphabetical order."""
+    """What the graph needs registered: each kind once, in alphabetical order.
+
+    Raises:
+        UnsupportedError: TensorFlow Lite Micro has no such operator, or the network keeps state,
+            which the generated sources do not set up.
+    """
     kinds = sorted({operator.kind for operator in graph.operators})
+    unknown = [f"{kind} operators" for kind in kinds if kind not in OPERATORS]
+    if graph.variables or unknown:
+        what = "state between inferences" if graph.variables else unknown[0]
+        raise UnsupportedError(
+            f"the sources for TensorFlow Lite Micro can't have {what}",
+            hint="build with edgeprune's own C, the default",
+        )
     return tuple(OPERATORS[kind] for kind in kinds)
