@@ -28,6 +28,7 @@ _PACKAGES = (
     ("soundfile", "soundfile", "train", "reading WAV and FLAC"),
     ("soxr", "soxr", "train", "resampling"),
     ("espeakng_loader", "espeakng-loader", "train", "synthetic speech"),
+    ("matplotlib", "matplotlib", "plot", "the plot of invoke payoff"),
 )
 
 
@@ -67,7 +68,7 @@ def examine() -> list[Finding]:
                 distribution,
                 purpose,
                 metadata.version(distribution) if there else "",
-                needed=True,
+                needed=extra != "plot",
                 remedy="" if there else f"pip install '{wanted}'",
             )
         )
@@ -101,8 +102,8 @@ def recipe_table() -> Table:
     for name, path in resources.available("recipes").items():
         recipe = Recipe.read(path)
         pruning = f"{recipe.pruning.structure} {100 * recipe.pruning.sparsity:g} %"
-        network = f"{recipe.model.kind} {recipe.model.width}×{recipe.model.blocks}"
-        table.add_row(name, recipe.data.kind, network, pruning, escape(recipe.description))
+        network, data = recipe.model.summary, recipe.data.kind
+        table.add_row(name, data, network, pruning, escape(recipe.description))
     return table
 
 

@@ -78,12 +78,30 @@ class Pipeline(Workshop):
         """The Keras network of a variant."""
         return self.trained() if variant == "dense" else self.pruned()
 
+    def tuned(self, variant: Variant) -> Artifact:
+        """The network of a variant in fake int8; the float one where the recipe only calibrates."""
+        if not self.recipe.quantization.aware:
+            return self.network(variant)
+        return self.once(
+            f"tuned {variant}",
+            lambda: stages.tuned(
+                self.recipe,
+                self.clips(),
+                self.features(),
+                self.network(variant),
+                self.trained(),
+                variant,
+                self.cache,
+                self.progress,
+            ),
+        )
+
     def quantized(self, variant: Variant) -> Artifact:
         """The int8 .tflite file of a variant."""
         return self.once(
             f"quantized {variant}",
             lambda: stages.quantized(
-                self.recipe, self.network(variant), self.features(), variant, self.progress
+                self.recipe, self.tuned(variant), self.features(), variant, self.progress
             ),
         )
 
@@ -145,8 +163,8 @@ class Pipeline(Workshop):
 
     @property
     def prunes(self) -> bool:
-        """Whether the recipe takes anything out of the network."""
-        return self.recipe.pruning.structure != "none" and self.recipe.pruning.sparsity > 0
+        """Whether the trained network goes through pruning; at sparsity 0 it only trains on."""
+        return self.recipe.pruning.structure != "none"
 
     @property
     def folder(self) -> Path:

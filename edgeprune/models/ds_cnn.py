@@ -8,7 +8,7 @@ from edgeprune.models.backend import keras
 from edgeprune.models.layers import LayerFactory
 from edgeprune.recipe import DsCnn
 
-__all__ = ["build"]
+__all__ = ["build", "separable_convolutions"]
 
 
 def build(declaration: DsCnn, frames: int, features: int, labels: int, seed: int) -> Any:
@@ -19,6 +19,24 @@ def build(declaration: DsCnn, frames: int, features: int, labels: int, seed: int
     """
     make = LayerFactory(seed)
     inputs = keras.Input((frames, features, 1), name="features")
+    x = separable_convolutions(make, inputs, declaration)
+    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    if declaration.dropout:
+        x = make.dropout("dropout", declaration.dropout)(x)
+    return keras.Model(inputs, make.classifier("classifier", labels)(x), name="ds_cnn")
+
+
+def separable_convolutions(make: LayerFactory, inputs: Any, declaration: DsCnn) -> Any:
+    """The stem and the blocks, each convolution followed by batch normalization and ReLU.
+
+    Args:
+        make: makes the layers.
+        inputs: tensor [clips, frames, features, 1].
+        declaration: widths, kernels and strides.
+
+    Returns:
+        Tensor [clips, positions, positions, width].
+    """
     stem = make.convolution(
         "stem", declaration.width, declaration.stem_kernel, declaration.stem_stride
     )
@@ -28,10 +46,7 @@ def build(declaration: DsCnn, frames: int, features: int, labels: int, seed: int
         x = _normalized(make, f"block{index}_depthwise", depthwise(x))
         pointwise = make.convolution(f"block{index}_pointwise", declaration.width, (1, 1))
         x = _normalized(make, f"block{index}_pointwise", pointwise(x))
-    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
-    if declaration.dropout:
-        x = make.dropout("dropout", declaration.dropout)(x)
-    return keras.Model(inputs, make.classifier("classifier", labels)(x), name="ds_cnn")
+    return x
 
 
 def _normalized(make: LayerFactory, name: str, x: Any) -> Any:

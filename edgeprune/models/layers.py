@@ -13,10 +13,16 @@ _BATCH_NORM_MOMENTUM = 0.95
 
 
 class LayerFactory:
-    """Makes layers whose initial weights depend on one seed and their order alone."""
+    """Makes layers whose initial weights depend on one seed and their order alone.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: of all initial weights.
+        biases: whether convolutions have one, although a batch normalization follows.
+    """
+
+    def __init__(self, seed: int, *, biases: bool = False) -> None:
         self._seed = seed
+        self._biases = biases
         self._made = 0
 
     def _next_seed(self) -> int:
@@ -30,23 +36,23 @@ class LayerFactory:
         kernel: tuple[int, int],
         strides: tuple[int, int] = (1, 1),
     ) -> Any:
-        """A convolution without bias: a batch normalization follows."""
+        """A convolution that a batch normalization follows."""
         return keras.layers.Conv2D(
             filters,
             kernel,
             strides=strides,
             padding="same",
-            use_bias=False,
+            use_bias=self._biases,
             kernel_initializer=keras.initializers.HeNormal(self._next_seed()),
             name=name,
         )
 
     def depthwise(self, name: str, kernel: tuple[int, int]) -> Any:
-        """A depthwise convolution without bias: a batch normalization follows."""
+        """A depthwise convolution that a batch normalization follows."""
         return keras.layers.DepthwiseConv2D(
             kernel,
             padding="same",
-            use_bias=False,
+            use_bias=self._biases,
             depthwise_initializer=keras.initializers.HeNormal(self._next_seed()),
             name=name,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgeprune.errors import StoreError, TrainingError
 
@@ -53,6 +53,22 @@ class Normalization:
         mean = rows.mean(axis=0, dtype=np.float64) * unit
         std = rows.std(axis=0, dtype=np.float64) * unit
         return cls(mean=mean, std=np.maximum(std, _SMALLEST_STD), fraction_bits=fraction_bits)
+
+    @classmethod
+    def fixed(cls, mean: ArrayLike, std: ArrayLike, *, features: int, fraction_bits: int) -> Self:
+        """A normalization that is not measured.
+
+        Args:
+            mean: one value, or [features], in real units.
+            std: one value, or [features], in real units; positive.
+            features: in a frame.
+            fraction_bits: of the features.
+        """
+        means, stds = (
+            np.broadcast_to(np.asarray(values, dtype=np.float64), (features,))
+            for values in (mean, std)
+        )
+        return cls(mean=means, std=stds, fraction_bits=fraction_bits)
 
     def apply(self, features: NDArray[np.int16]) -> NDArray[np.float32]:
         """Network inputs: float32, of the same shape [clips, frames, features]."""

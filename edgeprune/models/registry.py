@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgeprune.declaration import Declaration
 from edgeprune.errors import UnsupportedError
-from edgeprune.models import ds_cnn, matchbox
-from edgeprune.recipe import DsCnn, MatchboxNet
+from edgeprune.models import ds_cnn, keras_network, matchbox, mlperf_kws
+from edgeprune.models.files import model_file
+from edgeprune.recipe import DsCnn, KerasNetwork, MatchboxNet, MlperfKws
 
-__all__ = ["Shape", "build", "register"]
+__all__ = ["Shape", "build", "initialize", "register"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ Builder = Callable[[Any, int, int, int, int], Any]
 _BUILDERS: dict[type[Declaration], Builder] = {
     MatchboxNet: matchbox.build,
     DsCnn: ds_cnn.build,
+    MlperfKws: mlperf_kws.build,
+    KerasNetwork: keras_network.build,
 }
 
 
@@ -51,7 +54,7 @@ def register(declaration: type[Declaration], builder: Builder) -> None:
 
 
 def build(declaration: Declaration, shape: Shape, *, seed: int) -> Any:
-    """Build an untrained network.
+    """Build the network of a declaration, before :func:`initialize`.
 
     Raises:
         UnsupportedError: no builder for the declaration is registered.
@@ -65,3 +68,27 @@ def build(declaration: Declaration, shape: Shape, *, seed: int) -> Any:
             hint=f"registered are {known}",
         ) from None
     return builder(declaration, shape.frames, shape.features, shape.labels, seed)
+
+
+def initialize(network: Any, declaration: Declaration, labels: Sequence[str]) -> Any:
+    """Put the weights that a declaration names into its network, its scores in the recipe's order.
+
+    Args:
+        network: from :func:`build`; it may be changed.
+        declaration: of the network.
+        labels: what the network's scores are to mean, in order.
+
+    Returns:
+        The network to train from here on; the same one where there is nothing to do.
+
+    Raises:
+        ModelError: a file that is missing, damaged or of another network, or a label that the
+            weights were not trained for.
+    """
+    match declaration:
+        case MlperfKws(weights=str(weights)):
+            path = model_file(weights, "model.weights")
+            mlperf_kws.load_weights(network, path, labels)
+        case KerasNetwork(labels=tuple(trained)) if trained != tuple(labels):
+            return keras_network.relabel(network, trained, labels, where="model.labels")
+    return network

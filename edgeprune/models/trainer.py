@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ __all__ = [
     "BestWeights",
     "Distillation",
     "EpochRecord",
+    "Penalty",
     "Score",
     "Trainer",
     "evaluate",
@@ -91,6 +92,21 @@ class Distillation:
     temperature: float
 
 
+@dataclass(frozen=True)
+class Penalty:
+    """What the loss has on top, so that weights that hardly help become small.
+
+    Attributes:
+        paths: of the variables that are penalized.
+        norm: the sum of their absolute values, or half the sum of their squares.
+        weight: factor of it.
+    """
+
+    paths: tuple[str, ...]
+    norm: Literal["l1", "l2"]
+    weight: float
+
+
 def rates(
     learning_rate: float, schedule: Literal["cosine", "constant"], steps: int
 ) -> Callable[[int], float]:
@@ -118,6 +134,8 @@ class Trainer:
         rate: step → learning rate.
         first_step: the step that the first batch is.
         distillation: the teacher, if there is one.
+        penalty: on the weights, if there is one.
+        tracked: paths of variables whose movement is summed up.
     """
 
     def __init__(
@@ -127,6 +145,8 @@ class Trainer:
         *,
         first_step: int = 0,
         distillation: Distillation | None = None,
+        penalty: Penalty | None = None,
+        tracked: Sequence[str] = (),
     ) -> None:
         self.network = network
         self.step = first_step
@@ -134,6 +154,8 @@ class Trainer:
         self._distillation = distillation
         self._weights = {weight.path: weight for weight in network.weights}
         self._masks: dict[str, Any] = {}
+        self._penalty = penalty
+        self._movement = {path: tf.Variable(tf.zeros_like(self._weights[path])) for path in tracked}
         self._optimizer = keras.optimizers.AdamW(rate(first_step), weight_decay=_WEIGHT_DECAY)
         self._optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         self._optimizer.build(network.trainable_variables)
@@ -153,6 +175,17 @@ class Trainer:
         for path, mask in masks.items():
             self._masks[path].assign(mask.astype(np.float32))
         self._apply_masks()
+
+    @property
+    def movement(self) -> dict[str, NDArray[np.float32]]:
+        """Path → -Σ w ∂L/∂w over the steps so far, of the tracked variables (Sanh et al. 2020)."""
+        return {path: total.numpy() for path, total in self._movement.items()}
+
+    def set_penalty(self, penalty: Penalty | None) -> None:
+        """Change the penalty from here on."""
+        if penalty != self._penalty:
+            self._penalty = penalty
+            self._train_step = tf.function(self._one_step)
 
     def _apply_masks(self) -> None:
         for path, mask in self._masks.items():
@@ -180,11 +213,22 @@ class Trainer:
     def _one_step(self, inputs: Any, targets: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = self._loss(inputs, targets)
+            penalized = loss if self._penalty is None else loss + self._penalized(self._penalty)
         variables = self.network.trainable_variables
-        gradients = tape.gradient(loss, variables)
+        gradients = tape.gradient(penalized, variables)
+        self._track_movement(dict(zip((each.path for each in variables), gradients, strict=True)))
         self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self._apply_masks()
         return loss
+
+    def _penalized(self, penalty: Penalty) -> Any:
+        norm = tf.abs if penalty.norm == "l1" else tf.nn.l2_loss
+        values = [tf.convert_to_tensor(self._weights[path]) for path in penalty.paths]
+        return penalty.weight * tf.add_n([tf.reduce_sum(norm(each)) for each in values])
+
+    def _track_movement(self, gradients: Mapping[str, Any]) -> None:
+        for path, total in self._movement.items():
+            total.assign_sub(self._weights[path] * gradients[path])
 
     def _loss(self, inputs: Any, targets: Any) -> Any:
         student = self.network(inputs, training=True)

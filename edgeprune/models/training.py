@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeprune.datasets.augmentation import Augmenter
 from edgeprune.datasets.dataset import Dataset, Split
 from edgeprune.errors import TrainingError
 from edgeprune.models.artifact import TrainedModel
 from edgeprune.models.batches import FeatureFunction, Mixing, TrainingClips
 from edgeprune.models.normalization import Normalization
-from edgeprune.models.registry import Shape, build
+from edgeprune.models.registry import Shape, build, initialize
+from edgeprune.models.teaching import lesson
 from edgeprune.models.trainer import BestWeights, EpochRecord, Score, Trainer, evaluate, rates
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
@@ -25,28 +29,60 @@ def train(
     normalization: Normalization,
     progress: Progress,
 ) -> TrainedModel:
-    """Train the recipe's network from random weights.
+    """Train the recipe's network from the weights that it comes with, or from random ones.
 
-    The weights of the epoch with the lowest validation loss are kept. The same recipe and clips
-    give the same weights, bit for bit, on one machine. The test split is measured once, at the end.
+    The weights of the epoch with the lowest validation loss are kept; without epochs, the first
+    ones. The same recipe and clips give the same weights, bit for bit, on one machine. The test
+    split is measured once, at the end.
 
     Args:
         recipe: what to build; its seed is the seed of everything that is drawn.
         dataset: clips and background noise.
         features: the front-end.
-        normalization: measured on the training clips.
+        normalization: of the network's input.
         progress: gets one task, advanced once an epoch.
 
     Raises:
         TrainingError: the loss is not finite any more, or a split is empty.
         DatasetError: the recipe asks for background noise that the data set lacks.
+        ModelError: the recipe's network, or its teacher, can't be brought in.
     """
-    spec = recipe.training
-    clips = training_clips(recipe, dataset, features, normalization, mixup=spec.mixup)
     shape = Shape(recipe.frontend.frames, recipe.frontend.features, len(dataset.labels))
     network = build(recipe.model, shape, seed=recipe.seed)
-    trainer = Trainer(network, rates(spec.learning_rate, spec.schedule, spec.epochs * clips.steps))
+    network = initialize(network, recipe.model, dataset.labels)
     validation = normalization.apply(features(dataset.validation.pcm))
+    history: list[EpochRecord] = []
+    if recipe.training.epochs:
+        history = _fit(network, recipe, dataset, features, normalization, validation, progress)
+    return TrainedModel(
+        network=network,
+        labels=dataset.labels,
+        normalization=normalization,
+        history=tuple(history),
+        validation=evaluate(network, validation, dataset.validation.labels),
+        test=score(network, dataset.test, features, normalization),
+    )
+
+
+def _fit(
+    network: Any,
+    recipe: Recipe,
+    dataset: Dataset,
+    features: FeatureFunction,
+    normalization: Normalization,
+    validation: NDArray[np.float32],
+    progress: Progress,
+) -> list[EpochRecord]:
+    """Train a network in place; ``validation`` holds the inputs of the validation split."""
+    spec = recipe.training
+    pupil, distillation = network, None
+    if spec.teacher is not None:
+        taught = lesson(network, recipe, dataset.labels, features, normalization)
+        pupil, distillation = taught.pupil, taught.distillation
+        features, normalization = taught.features, taught.normalization
+    clips = training_clips(recipe, dataset, features, normalization, mixup=spec.mixup)
+    rate = rates(spec.learning_rate, spec.schedule, spec.epochs * clips.steps)
+    trainer = Trainer(pupil, rate, distillation=distillation)
     best = BestWeights()
     history: list[EpochRecord] = []
     with (
@@ -62,14 +98,7 @@ def train(
             if spec.patience and best.epochs_since >= spec.patience:
                 break
     best.restore(network)
-    return TrainedModel(
-        network=network,
-        labels=dataset.labels,
-        normalization=normalization,
-        history=tuple(history),
-        validation=evaluate(network, validation, dataset.validation.labels),
-        test=score(network, dataset.test, features, normalization),
-    )
+    return history
 
 
 def score(

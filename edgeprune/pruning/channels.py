@@ -75,12 +75,20 @@ class Kernel:
     Attributes:
         layer: its name.
         path: of the Keras variable.
+        shape: its shape, [..., inputs, outputs].
         outputs: channel numbers along its last axis.
+        scale: path of the factors of the batch normalization that follows; None without one.
+        gates: paths of variables, channels last, that what the layer gives is linear in: scaling
+            them together scales its channels. Of the batch normalization that follows, or else of
+            the layer itself.
     """
 
     layer: str
     path: str
+    shape: tuple[int, ...]
     outputs: Numbers
+    scale: str | None = None
+    gates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Layers that the recipe keeps out of pruning."""
+"""Layers that an option of the recipe names by pattern."""
 
 from __future__ import annotations
 
@@ -8,15 +8,53 @@ from fnmatch import fnmatchcase
 
 from edgeprune.errors import TrainingError
 
-__all__ = ["excluded_layers"]
+__all__ = ["excluded_layers", "matching_layers", "spared_layers"]
 
 
 def excluded_layers(patterns: Sequence[str], layers: Sequence[str]) -> frozenset[str]:
-    """The layers that any pattern matches.
+    """The layers that ``pruning.exclude`` keeps out of pruning.
 
     Args:
         patterns: layer names, or shell patterns of them.
         layers: the names of the network's layers that could be pruned.
+
+    Raises:
+        TrainingError: a pattern matches none, naming the layers.
+    """
+    return matching_layers(patterns, layers, where="pruning.exclude", purpose="be pruned")
+
+
+def spared_layers(
+    layers: Sequence[str], *, only: Sequence[str], exclude: Sequence[str]
+) -> frozenset[str]:
+    """The layers that pruning leaves alone.
+
+    Args:
+        layers: the names of the network's layers that could be pruned.
+        only: the patterns of ``pruning.only``: what none of them matches is left alone; without
+            any, everything may be pruned.
+        exclude: the patterns of ``pruning.exclude``: what is left alone in any case.
+
+    Raises:
+        TrainingError: a pattern matches none, naming the layers.
+    """
+    every = frozenset(layers)
+    wanted = (
+        matching_layers(only, layers, where="pruning.only", purpose="be pruned") if only else every
+    )
+    return every - wanted | excluded_layers(exclude, layers)
+
+
+def matching_layers(
+    patterns: Sequence[str], layers: Sequence[str], *, where: str, purpose: str
+) -> frozenset[str]:
+    """The layers that any pattern of an option matches.
+
+    Args:
+        patterns: layer names, or shell patterns of them.
+        layers: the names of the network's layers that the option could mean.
+        where: the option, table and key.
+        purpose: what those layers could do, for the message.
 
     Raises:
         TrainingError: a pattern matches none, naming the layers.
@@ -28,8 +66,8 @@ def excluded_layers(patterns: Sequence[str], layers: Sequence[str]) -> frozenset
             close = difflib.get_close_matches(pattern, layers, n=1)
             guess = f"did you mean {close[0]!r}? " if close else ""
             raise TrainingError(
-                f"{pattern!r} matches no layer that could be pruned",
-                where="pruning.exclude",
+                f"{pattern!r} matches no layer that could {purpose}",
+                where=where,
                 hint=f"{guess}the network has {', '.join(layers)}",
             )
         found.update(matching)

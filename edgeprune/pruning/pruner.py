@@ -1,43 +1,31 @@
-"""Pruning of a trained network: masks along a schedule, surgery, fine-tuning with distillation."""
+"""Pruning of a network: masks along a schedule, surgery, fine-tuning with distillation."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from edgeprune.datasets.dataset import Dataset
 from edgeprune.errors import StoreError
 from edgeprune.models.artifact import TrainedModel
-from edgeprune.models.batches import FeatureFunction
+from edgeprune.models.batches import Batch, FeatureFunction, TrainingClips
 from edgeprune.models.cost import Cost
-from edgeprune.models.trainer import (
-    BestWeights,
-    Distillation,
-    EpochRecord,
-    Score,
-    Trainer,
-    evaluate,
-    rates,
-)
+from edgeprune.models.trainer import BestWeights, EpochRecord, Score, evaluate
 from edgeprune.models.training import score, training_clips
 from edgeprune.progress import Progress
-from edgeprune.pruning.criteria import CRITERIA, Criterion, Evidence
-from edgeprune.pruning.exclusion import excluded_layers
-from edgeprune.pruning.masks import Masks
-from edgeprune.pruning.schedule import SCHEDULES
-from edgeprune.pruning.structures import Structure, make_structure
-from edgeprune.pruning.surgery import clone, map_channels, remove_channels
-from edgeprune.recipe import Pruning, Recipe
+from edgeprune.pruning.batchnorm import reestimate
+from edgeprune.pruning.patient import Patient
+from edgeprune.pruning.plan import Plan
+from edgeprune.pruning.surgery import clone, fresh
+from edgeprune.recipe import Recipe
 
 __all__ = ["PrunedModel", "prune"]
 
 _SUMMARY = "pruning.json"
-
-#: The criterion of a structure when the recipe names none.
-_DEFAULT_CRITERION = {"channel": "l1", "unstructured": "magnitude"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +34,7 @@ class PrunedModel:
 
     Attributes:
         model: the pruned network; its history is that of pruning and fine-tuning.
-        structure: what was taken out: ``channel``, ``unstructured`` or ``none``.
+        structure: what was taken out, as recipes write it; ``none`` for nothing.
         criterion: what it was chosen by; empty for ``none``.
         dense_cost: multiply-accumulates and parameters of the dense network.
         dense_validation: its float accuracy on the validation split.
@@ -110,12 +98,15 @@ def prune(
     features: FeatureFunction,
     progress: Progress,
 ) -> PrunedModel:
-    """Prune a trained network as the recipe says, and let it recover.
+    """Prune a network as the recipe says, and let it recover.
 
-    Weights are zeroed along the schedule while the network trains on, learning from the labels and
-    from the dense network's scores. When channels have reached their final sparsity, surgery takes
-    them out, and the rest of the epochs train the smaller network. Of the epochs at the final
-    sparsity, the weights with the lowest validation loss are kept.
+    The network is the trained one, or one with its layers and random weights. What is taken out is
+    zeroed along the schedule while it trains on, learning from the labels and from the trained
+    network's scores. When channels have reached their final sparsity, surgery takes them out, and
+    the rest of the epochs train the smaller network. Of the epochs at the final sparsity, the
+    weights with the lowest validation loss are kept.
+
+    A sparsity of 0 takes nothing out and trains all the same: the dense control.
 
     Args:
         recipe: what to build.
@@ -125,20 +116,18 @@ def prune(
         progress: gets one task, advanced once an epoch.
 
     Raises:
-        UnsupportedError: a layer through which channels can't be followed, by name.
-        TrainingError: the loss is not finite any more, or a pattern of ``pruning.exclude`` matches
-            no layer.
+        UnsupportedError: a layer through which channels can't be followed, or which the criterion
+            can't score, by name.
+        TrainingError: the loss is not finite any more, a pattern of ``pruning.only`` or
+            ``pruning.exclude`` matches no layer, or no layer is left to prune.
         DatasetError: the recipe asks for background noise that the data set lacks.
     """
     spec = recipe.pruning
-    criterion = spec.criterion or _DEFAULT_CRITERION.get(spec.structure, "")
-    model = dense
-    if spec.structure != "none":
-        model = _pruned(recipe, dense, CRITERIA[criterion], dataset, features, progress)
+    nothing = spec.structure == "none"
     return PrunedModel(
-        model=model,
+        model=dense if nothing else _pruned(recipe, dense, dataset, features, progress),
         structure=spec.structure,
-        criterion=criterion,
+        criterion=spec.scored_by,
         dense_cost=dense.cost,
         dense_validation=dense.validation,
         dense_test=dense.test,
@@ -148,34 +137,46 @@ def prune(
 def _pruned(
     recipe: Recipe,
     dense: TrainedModel,
-    criterion: Criterion,
     dataset: Dataset,
     features: FeatureFunction,
     progress: Progress,
 ) -> TrainedModel:
-    spec = recipe.pruning
+    spec, plan = recipe.pruning, Plan(recipe.pruning)
     normalization = dense.normalization
     mixup = recipe.training.mixup
     clips = training_clips(recipe, dataset, features, normalization, mixup=mixup)
-    patient = _Patient(dense.network, spec, criterion, clips.steps)
     validation = normalization.apply(features(dataset.validation.pcm))
+    scratch = spec.start == "scratch"
+    patient = Patient(
+        fresh(dense.network, recipe.seed) if scratch else clone(dense.network),
+        spec,
+        teacher=dense.network,
+        phase=plan.phases[1],
+        steps=clips.steps,
+        seed=recipe.seed,
+    )
     best = BestWeights()
     history: list[EpochRecord] = []
+    # Other draws of the augmentation than the trained network has heard.
+    first, last = recipe.training.epochs, recipe.training.epochs + spec.epochs
     with (
         progress.task("prune", spec.epochs, "epochs") as task,
-        clips.epochs(recipe.training.epochs, spec.epochs) as epochs,
+        clips.epochs(first, spec.epochs) as epochs,
     ):
-        for epoch, batches in enumerate(epochs, start=1):
-            sparsity = _sparsity(spec, epoch)
-            patient.prune_to(sparsity)
+        for epoch, opened in enumerate(epochs, start=1):
+            sparsity = plan.sparsity(epoch)
+            batches = _begin(patient, plan, epoch, opened)
             loss = patient.trainer.run(batches)
             result = evaluate(patient.network, validation, dataset.validation.labels)
             if sparsity == spec.sparsity:
                 best.offer(patient.network, result.loss)
             history.append(EpochRecord(epoch, loss, result, sparsity))
             task.advance()
-    patient.prune_to(spec.sparsity)
+    patient.prune_to(spec.sparsity, islice(_epoch(clips, last), patient.batches_read))
+    patient.operate()
     best.restore(patient.network)
+    if spec.reestimate_batchnorm:
+        reestimate(patient.network, _epoch(clips, last))
     return TrainedModel(
         network=patient.network,
         labels=dense.labels,
@@ -186,55 +187,21 @@ def _pruned(
     )
 
 
-def _sparsity(spec: Pruning, epoch: int) -> float:
-    """The sparsity during an epoch, counted from 1; the last epoch of the ramp has the final."""
-    ramp = max(1, round(spec.epochs * spec.ramp_percent / 100))
-    return SCHEDULES[spec.schedule].sparsity(epoch / ramp, spec.sparsity)
+def _begin(patient: Patient, plan: Plan, epoch: int, batches: Iterator[Batch]) -> Iterable[Batch]:
+    """Do what the plan has at the beginning of an epoch; gives the batches to train on.
+
+    Criteria that read gradients read the first of these batches, which are trained on all the same.
+    """
+    if epoch == plan.snapshot_before:
+        patient.remember()
+    read = list(islice(batches, patient.batches_read))
+    patient.prune_to(plan.sparsity(epoch), read)
+    if epoch > 1 and epoch in plan.phases:
+        patient.enter(plan.phases[epoch])
+    patient.operate()
+    return chain(read, batches)
 
 
-class _Patient:
-    """The network under pruning, with what is needed to prune it further."""
-
-    def __init__(self, dense: Any, spec: Pruning, criterion: Criterion, steps: int) -> None:
-        self.network = clone(dense)
-        self._final = spec.sparsity
-        self._criterion = criterion
-        self._channels = map_channels(self.network)
-        names = [kernel.layer for kernel in self._channels.kernels]
-        self._structure: Structure = make_structure(
-            spec.structure,
-            multiple=spec.channel_multiple,
-            excluded=excluded_layers(spec.exclude, names),
-        )
-        self._masks: Masks | None = None
-        self._done = False
-        rate = rates(spec.learning_rate, "cosine", max(1, spec.epochs * steps))
-        distillation = (
-            Distillation(dense, spec.distillation, spec.temperature) if spec.distillation else None
-        )
-        self._trainer: Callable[[int], Trainer] = lambda step: Trainer(
-            self.network, rate, first_step=step, distillation=distillation
-        )
-        self.trainer = self._trainer(0)
-
-    def prune_to(self, sparsity: float) -> None:
-        """Take out up to a share; at the final one, for good."""
-        if self._done:
-            return
-        scores = {
-            kernel.layer: self._criterion.scores(
-                Evidence(kernel.layer, self.network.get_layer(kernel.layer).kernel.numpy())
-            )
-            for kernel in self._channels.kernels
-        }
-        self._masks = self._structure.masks(self._channels, scores, sparsity, self._masks)
-        self.trainer.set_masks(self._masks.variables)
-        if sparsity == self._final:
-            self._done = True
-            self._operate(self._masks)
-
-    def _operate(self, masks: Masks) -> None:
-        if masks.channels is None or masks.channels.all():
-            return
-        self.network = remove_channels(self.network, self._channels, masks.channels)
-        self.trainer = self._trainer(self.trainer.step)
+def _epoch(clips: TrainingClips, epoch: int) -> Iterator[Batch]:
+    """The batches of an epoch, prepared when the first is asked for."""
+    yield from clips.batches(epoch, clips.prepare(epoch))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from typing import Protocol
 
-__all__ = ["SCHEDULES", "Cubic", "OneShot", "Schedule"]
+__all__ = ["Cubic", "Iterative", "OneShot", "Schedule", "make_schedule"]
 
 
 class Schedule(Protocol):
@@ -50,5 +50,37 @@ class Cubic:
         return final - final * left**3
 
 
-#: Every schedule by its name in recipes.
-SCHEDULES: Mapping[str, Schedule] = {each.name: each for each in (OneShot(), Cubic())}
+class Iterative:
+    """In rounds, each of which takes the same share of what is left.
+
+    Frankle & Carbin 2019, "The Lottery Ticket Hypothesis"; Renda, Frankle & Carbin 2020, "Comparing
+    Rewinding and Fine-tuning in Neural Network Pruning".
+
+    Args:
+        rounds: how many.
+    """
+
+    name = "iterative"
+
+    def __init__(self, rounds: int) -> None:
+        self._rounds = rounds
+
+    def sparsity(self, progress: float, final: float) -> float:
+        """A stair of as many steps as there are rounds; the first one begins at once."""
+        # Progress that is a fraction of the rounds may lie a rounding error below it.
+        round_number = 1 + math.floor(max(progress, 0.0) * self._rounds + 1e-9)
+        if round_number >= self._rounds:
+            return final
+        left: float = (1.0 - final) ** (round_number / self._rounds)
+        return 1.0 - left
+
+
+def make_schedule(name: str, *, rounds: int) -> Schedule:
+    """The schedule of a recipe.
+
+    Args:
+        name: ``one-shot``, ``cubic`` or ``iterative``.
+        rounds: for iterative.
+    """
+    every: tuple[Schedule, ...] = (OneShot(), Cubic(), Iterative(rounds))
+    return {each.name: each for each in every}[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,13 @@ from edgeprune.pruning.channels import (
 )
 from edgeprune.pruning.masks import Mask
 
-__all__ = ["clone", "map_channels", "remove_channels"]
+__all__ = ["clone", "fresh", "map_channels", "map_kernels", "remove_channels"]
 
 #: Activations that leave zero at zero, so that a silent channel stays silent.
 _SILENT_ACTIVATIONS = ("linear", "relu", "relu6", "tanh")
+
+#: Told apart in the seed sequence from the other things that are drawn.
+_FRESH = 6
 
 
 def map_channels(network: Any) -> ChannelMap:
@@ -37,6 +41,29 @@ def map_channels(network: Any) -> ChannelMap:
     return _Walk(network).result()
 
 
+def map_kernels(network: Any) -> ChannelMap:
+    """List the kernels of a network without following its channels.
+
+    Enough to zero weights, and for any network: each kernel's channels are its own, and there are
+    no groups and no variables.
+    """
+    numbers = ChannelNumbers()
+    scaling = _normalizations(network)
+    kernels = tuple(
+        _kernel(layer, numbers.new(int(layer.kernel.shape[-1])), scaling)
+        for layer in network.layers
+        if type(layer) in _KERNEL_LAYERS
+    )
+    return ChannelMap(
+        count=len(numbers),
+        layers=tuple(layer.name for layer in network.layers),
+        variables={},
+        kernels=kernels,
+        outputs={},
+        groups=(),
+    )
+
+
 class _Walk:
     """Goes through the layers in order and notes the channels of every tensor."""
 
@@ -47,6 +74,7 @@ class _Walk:
         self._outputs: dict[str, Numbers] = {}
         self._variables: list[Variable] = []
         self._kernels: list[Kernel] = []
+        self._scaling = _normalizations(network)
         self._fixed: list[Numbers] = []
         for tensor in network.inputs:
             self._tensors[id(tensor)] = self._numbers.new(int(tensor.shape[-1]))
@@ -67,9 +95,7 @@ class _Walk:
             )
             for each in self._variables
         }
-        kernels = tuple(
-            Kernel(each.layer, each.path, resolve(each.outputs)) for each in self._kernels
-        )
+        kernels = tuple(replace(each, outputs=resolve(each.outputs)) for each in self._kernels)
         return ChannelMap(
             count=len(self._numbers),
             layers=tuple(layer.name for layer in self._network.layers),
@@ -114,7 +140,7 @@ class _Walk:
         self._add(layer.kernel, {last - 1: inputs, last: outputs}, silenced=last)
         if layer.use_bias:
             self._add(layer.bias, {0: outputs}, silenced=0)
-        self._kernels.append(Kernel(layer.name, layer.kernel.path, outputs))
+        self._kernels.append(_kernel(layer, outputs, self._scaling))
         return outputs
 
     def _depthwise(self, layer: Any) -> Numbers:
@@ -176,6 +202,34 @@ class _Walk:
         self._variables.append(Variable(variable.path, tuple(variable.shape), dict(axes), silenced))
 
 
+def _normalizations(network: Any) -> dict[str, Any]:
+    """Name of a layer → the batch normalization with factors that its output goes into."""
+    found: dict[str, Any] = {}
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.gamma is not None:
+            found.setdefault(layer.input._keras_history.operation.name, layer)
+    return found
+
+
+def _kernel(layer: Any, outputs: Numbers, scaling: Mapping[str, Any]) -> Kernel:
+    normalization = scaling.get(layer.name)
+    if normalization is not None:
+        gates = (normalization.gamma, normalization.beta)
+    else:
+        gates = (layer.kernel, layer.bias)
+    return Kernel(
+        layer=layer.name,
+        path=layer.kernel.path,
+        shape=tuple(layer.kernel.shape),
+        outputs=outputs,
+        scale=None if normalization is None else normalization.gamma.path,
+        gates=tuple(variable.path for variable in gates if variable is not None),
+    )
+
+
+#: Layers that make channels with a kernel [..., inputs, outputs].
+_KERNEL_LAYERS = (keras.layers.Conv2D, keras.layers.Dense)
+
 #: Keras layer class → how its channels run.
 _RULES: dict[str, Callable[[_Walk, Any], Numbers]] = {
     "DepthwiseConv2D": _Walk._depthwise,
@@ -209,6 +263,28 @@ def clone(network: Any) -> Any:
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
     return copy
+
+
+def fresh(network: Any, seed: int) -> Any:
+    """A network with the same layers and random weights.
+
+    Args:
+        network: a functional Keras model.
+        seed: for layers that bring none of their own.
+    """
+
+    def seeded(layer: Any) -> Any:
+        config = layer.get_config()
+        for number, (key, value) in enumerate(sorted(config.items())):
+            if not (key.endswith("_initializer") and isinstance(value, dict)):
+                continue
+            if "seed" in value["config"] and value["config"]["seed"] is None:
+                place = list(network.layers).index(layer)
+                drawn = np.random.default_rng([seed, _FRESH, place, number]).integers(2**31)
+                config[key] = {**value, "config": {**value["config"], "seed": int(drawn)}}
+        return type(layer).from_config(config)
+
+    return keras.models.clone_model(network, clone_function=seeded)
 
 
 def remove_channels(network: Any, channels: ChannelMap, kept: Mask) -> Any:

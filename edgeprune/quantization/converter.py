@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from edgeprune.errors import TrainingError
 from edgeprune.graph import read_graph
 from edgeprune.models.backend import keras, quiet, tf
 
-__all__ = ["calibration_rows", "quantize"]
+__all__ = ["calibration_rows", "quantize", "quantize_aware"]
 
 #: Told apart in the seed sequence from the draws of the augmentation.
 _CALIBRATION = 4
@@ -53,7 +54,29 @@ def quantize(network: Any, calibration: NDArray[np.float32]) -> bytes:
         )
     if not np.isfinite(calibration).all():
         raise TrainingError("the calibration inputs are not finite", hint="check the features")
-    rows = calibration.reshape(-1, 1, *network.input_shape[1:])
+    return _converted(network, calibration.reshape(-1, 1, *network.input_shape[1:]))
+
+
+def quantize_aware(network: Any) -> bytes:
+    """Convert a fake-quantized network to the int8 that it computes in.
+
+    The ranges of the activations are those of the network's ``FakeQuantWithMinMaxVars`` operators:
+    the converter reads them there, and nothing is calibrated.
+
+    Args:
+        network: what :func:`edgeprune.quantization.network.fake_quantized_network` built.
+
+    Returns:
+        The .tflite file, as of :func:`quantize`.
+
+    Raises:
+        TrainingError: TensorFlow can't convert the network.
+        UnsupportedError: the result has an operator or a type that edgeprune does not compile.
+    """
+    return _converted(network, None)
+
+
+def _converted(network: Any, rows: NDArray[np.float32] | None) -> bytes:
     with quiet(), warnings.catch_warnings():
         # The converter warns of missing statistics before it collects them.
         warnings.simplefilter("ignore")
@@ -80,15 +103,12 @@ def _frozen(network: Any) -> Any:
     return convert_variables_to_constants_v2(function.get_concrete_function(signature))
 
 
-def _convert(frozen: Any, rows: NDArray[np.float32]) -> bytes:
-    def representative() -> Iterator[list[NDArray[np.float32]]]:
-        for row in rows:
-            yield [row]
-
+def _convert(frozen: Any, rows: NDArray[np.float32] | None) -> bytes:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if rows is not None:
+        converter.representative_dataset = partial(_samples, rows)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     try:
@@ -98,6 +118,11 @@ def _convert(frozen: Any, rows: NDArray[np.float32]) -> bytes:
             f"TensorFlow can't convert the network to int8: {_first_line(error)}",
             hint="check that every layer of the network has an int8 kernel in TFLite",
         ) from error
+
+
+def _samples(rows: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+    for row in rows:
+        yield [row]
 
 
 def _first_line(error: Exception) -> str:

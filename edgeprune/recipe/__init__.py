@@ -14,7 +14,15 @@ from edgeprune.recipe.data import (
 )
 from edgeprune.recipe.evaluation import Evaluation
 from edgeprune.recipe.frontend import Frontend
-from edgeprune.recipe.networks import DsCnn, MatchboxNet, Model
+from edgeprune.recipe.networks import (
+    DsCnn,
+    KerasNetwork,
+    MatchboxNet,
+    MlperfKws,
+    Model,
+    fixed_normalization,
+    starts_trained,
+)
 from edgeprune.recipe.pruning import Pruning
 from edgeprune.recipe.quantization import Quantization
 from edgeprune.recipe.recipe import Recipe
@@ -29,7 +37,9 @@ __all__ = [
     "Evaluation",
     "FolderData",
     "Frontend",
+    "KerasNetwork",
     "MatchboxNet",
+    "MlperfKws",
     "Model",
     "Pruning",
     "Quantization",
@@ -37,4 +47,6 @@ __all__ = [
     "SpeechCommandsData",
     "SyntheticData",
     "Training",
+    "fixed_normalization",
+    "starts_trained",
 ]

@@ -12,7 +12,12 @@ from edgeprune.declaration import Declaration, load, option
 from edgeprune.recipe.data import Data
 from edgeprune.recipe.evaluation import Evaluation
 from edgeprune.recipe.frontend import Frontend
-from edgeprune.recipe.networks import MatchboxNet, Model
+from edgeprune.recipe.networks import (
+    MatchboxNet,
+    Model,
+    fixed_normalization,
+    starts_trained,
+)
 from edgeprune.recipe.pruning import Pruning
 from edgeprune.recipe.quantization import Quantization
 from edgeprune.recipe.training import Augmentation, Training
@@ -43,6 +48,23 @@ class Recipe(Declaration):
             raise ValueError("augmentation.time_mask_frames covers the whole clip")
         if spec.frequency_masks and spec.frequency_mask_bins >= self.frontend.features:
             raise ValueError("augmentation.frequency_mask_bins covers the whole frame")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_come_from_somewhere(self) -> Recipe:
+        if self.training.epochs == 0 and not starts_trained(self.model):
+            raise ValueError("training.epochs = 0 needs a [model] that comes with weights")
+        return self
+
+    @model_validator(mode="after")
+    def _normalization_fits(self) -> Recipe:
+        features = self.frontend.features
+        for values in fixed_normalization(self.model) or ():
+            if len(values) not in (1, features):
+                raise ValueError(
+                    f"model.input_mean and model.input_std hold {len(values)} values;"
+                    f" allowed: 1, or {features}, one a feature"
+                )
         return self
 
     @classmethod

@@ -14,7 +14,13 @@ __all__ = ["Augmentation", "Training"]
 class Training(Declaration):
     """The training loop of the dense model."""
 
-    epochs: int = option("passes over the training clips", default=80, unit="epochs", ge=1, le=5000)
+    epochs: int = option(
+        "passes over the training clips; 0 takes a network that comes trained as it is",
+        default=80,
+        unit="epochs",
+        ge=0,
+        le=5000,
+    )
     batch: int = option("clips in a step", default=64, unit="clips", ge=1, le=4096)
     learning_rate: float = option("AdamW's highest rate", default=8e-3, gt=0, le=1)
     schedule: Literal["cosine", "constant"] = option(
@@ -28,6 +34,21 @@ class Training(Declaration):
     )
     mixup: float = option("Beta parameter of mixup; 0 is off", default=0.3, ge=0, le=10)
     label_smoothing: float = option("label smoothing", default=0.0, ge=0, lt=1)
+    teacher: str | None = option(
+        "`.npz` file with the published weights of MLPerf Tiny's keyword network, which teaches"
+        " while hearing MLPerf's own features of the same clips; 30 ms windows every 20 ms only",
+        default=None,
+        min_length=1,
+    )
+    distillation: float = option(
+        "weight of the teacher's scores in the loss; read only with a teacher",
+        default=0.9,
+        ge=0,
+        le=1,
+    )
+    temperature: float = option(
+        "temperature of the distillation; read only with a teacher", default=2.0, gt=0, le=20
+    )
 
 
 class Augmentation(Declaration):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from edgeprune.stages.building import image, program, tflm
 from edgeprune.stages.imported import imported, imported_measurement, imported_program
-from edgeprune.stages.learning import clips, features, pruned, quantized, trained
+from edgeprune.stages.learning import clips, features, pruned, quantized, trained, tuned
 from edgeprune.stages.measuring import host_build, image_device, measurement
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "quantized",
     "tflm",
     "trained",
+    "tuned",
 ]

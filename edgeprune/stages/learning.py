@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from edgeprune.datasets import source_fingerprint
 from edgeprune.datasets.dataset import Dataset
 from edgeprune.frontend import FrontendLibrary, fraction_bits
+from edgeprune.models.content import model_content, teacher_content
 from edgeprune.models.normalization import Normalization
 from edgeprune.progress import Progress
-from edgeprune.recipe import Recipe
+from edgeprune.recipe import Recipe, fixed_normalization
 from edgeprune.store import Artifact, Stage
 from edgeprune.toolchain import find_toolchain
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["clips", "features", "frontend_library", "pruned", "quantized", "trained"]
+__all__ = ["clips", "features", "frontend_library", "pruned", "quantized", "trained", "tuned"]
 
 #: Digests of sources, so that an unchanged one is not read again.
 _MEMO = "sources.json"
@@ -64,7 +65,7 @@ def clips(recipe: Recipe, cache: Path, progress: Progress) -> Stage:
 
 
 def features(recipe: Recipe, clips: Artifact, cache: Path, progress: Progress) -> Stage:
-    """Features of every clip, not augmented, and what the network's input is measured in."""
+    """Features of every clip, not augmented, and the normalization of the network's input."""
 
     def run(folder: Path) -> None:
         import numpy as np
@@ -78,12 +79,13 @@ def features(recipe: Recipe, clips: Artifact, cache: Path, progress: Progress) -
                 np.save(folder / f"{name}.npy", computed)
                 task.advance(len(split))
                 if name == "train":
-                    bits = fraction_bits(recipe.frontend)
-                    Normalization.measure(computed, bits).save(folder / "normalization.json")
+                    _normalization(recipe, computed).save(folder / "normalization.json")
 
+    fixed = fixed_normalization(recipe.model)
     return Stage(
         name="features",
-        reads={"frontend": recipe.frontend.model_dump(mode="json")},
+        reads={"frontend": recipe.frontend.model_dump(mode="json")}
+        | ({"normalization": [list(values) for values in fixed]} if fixed else {}),
         upstream={"clips": clips},
         code=("frontend", "models/normalization.py", "datasets/dataset.py", _HERE),
         run=run,
@@ -109,7 +111,11 @@ def trained(
 
     return Stage(
         name="trained",
-        reads=_declared(recipe, "model", "training", "augmentation", "seed"),
+        reads={
+            **_declared(recipe, "training", "augmentation", "seed"),
+            "model": model_content(recipe.model, memo=cache / _MEMO, progress=progress),
+            "teacher": teacher_content(recipe.training, memo=cache / _MEMO, progress=progress),
+        },
         upstream={"clips": clips, "features": features},
         code=_TRAINING_CODE,
         run=run,
@@ -149,12 +155,47 @@ def pruned(
     )
 
 
+def tuned(
+    recipe: Recipe,
+    clips: Artifact,
+    features: Artifact,
+    network: Artifact,
+    teacher: Artifact,
+    variant: str,
+    cache: Path,
+    progress: Progress,
+) -> Stage:
+    """A trained or pruned network, fine-tuned in fake int8 with the dense one as its teacher."""
+
+    def run(folder: Path) -> None:
+        from edgeprune.models.artifact import TrainedModel, load_network
+        from edgeprune.quantization.tuner import tune
+
+        tune(
+            recipe,
+            TrainedModel.load(network.path),
+            load_network(teacher.path),
+            Dataset.load(clips.path),
+            features=frontend_library(recipe, cache).features,
+            progress=progress,
+        ).save(folder)
+
+    return Stage(
+        name="tuned",
+        reads=_declared(recipe, "quantization", "training", "augmentation", "seed"),
+        upstream={"clips": clips, "features": features, "network": network, "teacher": teacher},
+        code=(*_TRAINING_CODE, "pruning/exclusion.py", "quantization"),
+        run=run,
+        slot=f"{recipe.name} {variant}",
+    )
+
+
 def quantized(
     recipe: Recipe, network: Artifact, features: Artifact, variant: str, progress: Progress
 ) -> Stage:
-    """The int8 model of a trained or pruned network."""
+    """The int8 model of a trained or pruned network, calibrated, or of one that is tuned."""
 
-    def run(folder: Path) -> None:
+    def calibrated() -> bytes:
         import numpy as np
 
         from edgeprune.models.artifact import TrainedModel
@@ -165,13 +206,27 @@ def quantized(
         rows = calibration_rows(
             len(computed), recipe.quantization.calibration_clips, seed=recipe.seed
         )
+        return quantize(model.network, model.normalization.apply(computed[rows]))
+
+    def as_tuned() -> bytes:
+        from edgeprune.quantization.converter import quantize_aware
+        from edgeprune.quantization.tuner import TunedModel
+
+        return quantize_aware(TunedModel.load(network.path).fake_quantized())
+
+    aware = recipe.quantization.aware
+
+    def run(folder: Path) -> None:
         with progress.task(f"quantize the {variant} network"):
-            content = quantize(model.network, model.normalization.apply(computed[rows]))
+            content = as_tuned() if aware else calibrated()
         (folder / "model.tflite").write_bytes(content)
 
+    clips = recipe.quantization.calibration_clips
+    # What a tuned network was tuned by is in its own key.
+    calibration = {"quantization": {"calibration_clips": clips}, "seed": recipe.seed}
     return Stage(
         name="quantized",
-        reads=_declared(recipe, "quantization", "seed"),
+        reads={} if aware else calibration,
         upstream={"network": network, "features": features},
         code=("quantization", "models", _HERE),
         run=run,
@@ -182,6 +237,15 @@ def quantized(
 def frontend_library(recipe: Recipe, cache: Path) -> FrontendLibrary:
     """The recipe's front-end on this machine, built by the default compiler."""
     return FrontendLibrary.build(recipe.frontend, find_toolchain("zig"), cache / "libraries")
+
+
+def _normalization(recipe: Recipe, training: NDArray[np.int16]) -> Normalization:
+    """What the recipe fixes, or else what the training clips' features measure."""
+    bits = fraction_bits(recipe.frontend)
+    fixed = fixed_normalization(recipe.model)
+    if fixed is None:
+        return Normalization.measure(training, bits)
+    return Normalization.fixed(*fixed, features=recipe.frontend.features, fraction_bits=bits)
 
 
 def _declared(recipe: Recipe, *names: str) -> dict[str, object]:

@@ -143,6 +143,17 @@ def _workshop(target: str, of_target: dict[str, object], explain: bool) -> dict[
         "build": BUILD,
         "store": store,
         "progress": progress.for_stream(),
-        "say": functools.partial(console().print, markup=False),
+        "say": _say,
         "explain": explain,
     }
+
+
+def _say(line: str) -> None:
+    """Print a line, above the bars where there are any.
+
+    A bar owns the terminal's last row and moves it for what goes through ``sys.stdout`` alone.
+    """
+    if sys.stdout.isatty():
+        print(line)
+    else:
+        console().print(line, markup=False)

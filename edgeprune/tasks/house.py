@@ -46,11 +46,13 @@ def doctor(c: Context) -> None:
 @command(check="fail when the files differ from what would be written, and write nothing")
 def docs(c: Context, check: bool = False) -> None:
     """Write the docs that are generated from the code."""
+    from edgeprune.payoff import payoff_schema
     from edgeprune.reference import reference, report_schema
 
     pages = {
         Path("docs/reference.md"): reference(),
         Path("docs/report.schema.json"): report_schema(),
+        Path("docs/payoff.schema.json"): payoff_schema(),
     }
     stale = [
         path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeprune.pruning.schedule import SCHEDULES, Cubic, OneShot
+from edgeprune.pruning.schedule import Cubic, Iterative, OneShot, make_schedule
 
 
 def test_one_shot_is_there_at_once() -> None:
@@ -32,7 +32,18 @@ def test_cubic_rises_and_takes_most_at_first() -> None:
 
 
 def test_schedules_are_known_by_their_names() -> None:
-    assert {name: each.name for name, each in SCHEDULES.items()} == {
-        "one-shot": "one-shot",
-        "cubic": "cubic",
-    }
+    for name in ("one-shot", "cubic", "iterative"):
+        assert make_schedule(name, rounds=3).name == name
+
+
+def test_each_round_takes_the_same_share_of_what_is_left() -> None:
+    stairs = [Iterative(3).sparsity(each / 6, 0.875) for each in range(6)]
+    assert stairs == pytest.approx([0.5, 0.5, 0.75, 0.75, 0.875, 0.875])
+    assert stairs[-1] == 0.875
+
+
+def test_a_round_begins_at_its_fraction_of_the_epochs_whatever_the_rounding() -> None:
+    for rounds in range(1, 40):
+        stairs = [Iterative(rounds).sparsity(each / rounds, 0.9) for each in range(rounds)]
+        assert (np.diff(stairs) > 0).all()
+        assert stairs[-1] == 0.9

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeprune.errors import TrainingError
+from edgeprune.pruning.allocation import Global
 from edgeprune.pruning.channels import ChannelMap, ChannelNumbers, Kernel, Variable, group_kernels
 from edgeprune.pruning.masks import channel_masks
-from edgeprune.pruning.structures import Channel, Structure, Unstructured, make_structure
+from edgeprune.pruning.structures import Channel, Structure
 
 #: Two layers of four channels that an addition joins, then a layer of two that goes out.
 STEM, BLOCK, HEAD = "stem", "block", "head"
@@ -20,7 +22,10 @@ def joined() -> ChannelMap:
     numbers.join(stem, block)
     outputs = {STEM: stem, BLOCK: numbers.resolve(block), HEAD: head}
     sources = {STEM: inputs, BLOCK: stem, HEAD: stem}
-    kernels = tuple(Kernel(name, f"{name}/kernel", outputs[name]) for name in outputs)
+    kernels = tuple(
+        Kernel(name, f"{name}/kernel", (len(sources[name]), len(outputs[name])), outputs[name])
+        for name in outputs
+    )
     variables = {
         f"{name}/kernel": Variable(
             f"{name}/kernel",
@@ -42,17 +47,13 @@ def joined() -> ChannelMap:
     )
 
 
-def scores(**rows: list[float]) -> dict[str, NDArray[np.float32]]:
-    """Each layer's scores: the given row of filters, twice below each other, halved."""
+def scores(**rows: list[float]) -> dict[str, NDArray[np.float64]]:
+    """A score a channel; 1 where none is given."""
     given = {STEM: [1.0] * 4, BLOCK: [1.0] * 4, HEAD: [1.0] * 2, **rows}
-    heights = {STEM: 3, BLOCK: 4, HEAD: 4}
-    return {
-        name: np.tile(np.array(row, np.float32) / heights[name], (heights[name], 1))
-        for name, row in given.items()
-    }
+    return {name: np.array(row) for name, row in given.items()}
 
 
-def kept_of_stem(structure: Structure, rows: dict[str, NDArray[np.float32]], s: float) -> list[int]:
+def kept_of_stem(structure: Structure, rows: dict[str, NDArray[np.float64]], s: float) -> list[int]:
     masks = structure.masks(joined(), rows, s)
     assert masks.channels is not None
     return np.flatnonzero(masks.channels[joined().outputs[STEM]]).tolist()
@@ -76,13 +77,13 @@ def test_channels_with_the_lowest_sum_go_in_every_joined_layer() -> None:
     assert "stem_norm/variance" not in masks.variables
 
 
-def test_joined_layers_have_the_same_say_whatever_their_size() -> None:
-    rows = scores(stem=[1, 2, 3, 4], block=[4_000, 3_000, 2_000, 100])
-    assert kept_of_stem(Channel(), rows, 0.25) == [0, 1, 2]
+def test_joined_layers_are_added_up() -> None:
+    assert kept_of_stem(Channel(), scores(stem=[1, 2, 3, 4], block=[9, 6, 3, 0]), 0.5) == [0, 1]
 
 
-def test_a_layer_without_any_score_has_no_say() -> None:
-    assert kept_of_stem(Channel(), scores(stem=[0, 0, 0, 0], block=[3, 1, 2, 4]), 0.5) == [0, 3]
+def test_scores_are_sums_over_filters() -> None:
+    filters = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    assert Channel().pool(filters).tolist() == [60, 66, 72, 78]
 
 
 @pytest.mark.parametrize(
@@ -98,34 +99,46 @@ def test_excluding_one_layer_keeps_all_that_it_is_joined_with() -> None:
     assert kept_of_stem(Channel(excluded={BLOCK}), scores(stem=[4, 3, 2, 1]), 0.5) == [0, 1, 2, 3]
 
 
+def test_without_a_layer_that_may_shrink_there_is_nothing_to_prune() -> None:
+    assert [each.layer for each in Channel().prunable(joined())] == [STEM, BLOCK]
+    with pytest.raises(TrainingError, match="shares its channels") as caught:
+        Channel(excluded={BLOCK}).prunable(joined())
+    assert caught.value.where == "pruning.exclude"
+    assert "stem, block" in (caught.value.hint or "")
+
+
 def test_what_was_taken_out_never_comes_back() -> None:
     channels = joined()
-    for structure, path in ((Channel(), "stem/kernel"), (Unstructured(), "stem/kernel")):
-        first = structure.masks(channels, scores(stem=[4, 3, 2, 1]), 0.25)
-        second = structure.masks(channels, scores(stem=[1, 2, 3, 400]), 0.5, first)
-        gone = ~first.variables[path]
-        assert gone.any()
-        assert not second.variables[path][gone].any()
-        assert second.variables[path].sum() < first.variables[path].sum()
+    first = Channel().masks(channels, scores(stem=[4, 3, 2, 1]), 0.25)
+    second = Channel().masks(channels, scores(stem=[1, 2, 3, 400]), 0.5, first)
+    assert first.variables["stem/kernel"].all(axis=0).tolist() == [True, True, True, False]
+    assert second.variables["stem/kernel"].all(axis=0).tolist() == [False, True, True, False]
 
 
-def test_unstructured_takes_the_lowest_weights_of_each_layer() -> None:
-    rows = {
-        STEM: np.arange(12, dtype=np.float32).reshape(3, 4),
-        BLOCK: np.arange(16, 0, -1, dtype=np.float32).reshape(4, 4),
-        HEAD: np.arange(8, dtype=np.float32).reshape(4, 2),
-    }
-    masks = Unstructured(excluded={HEAD}).masks(joined(), rows, 0.5)
-    assert masks.channels is None
-    assert set(masks.variables) == {"stem/kernel", "block/kernel"}
-    assert np.array_equal(masks.variables["stem/kernel"], rows[STEM] >= 6)
-    assert np.array_equal(masks.variables["block/kernel"], rows[BLOCK] > 8)
+def apart() -> ChannelMap:
+    """Two layers of four channels, one behind the other, and one that goes out."""
+    numbers = ChannelNumbers()
+    inputs, *outputs = (numbers.new(count) for count in (3, 4, 4, 2))
+    kernels = tuple(
+        Kernel(name, name, (4, len(each)), each)
+        for name, each in zip((STEM, BLOCK, HEAD), outputs, strict=True)
+    )
+    groups = group_kernels(kernels, np.concatenate([inputs, outputs[-1]]))
+    return ChannelMap(len(numbers), (STEM, BLOCK, HEAD), {}, kernels, {}, groups)
 
 
-@pytest.mark.parametrize("sparsity", [0.0, 0.33, 0.9])
-def test_unstructured_takes_exactly_the_share_even_of_equal_scores(sparsity: float) -> None:
-    masks = Unstructured().masks(joined(), scores(), sparsity)
-    assert (~masks.variables["block/kernel"]).sum() == round(sparsity * 16)
+@pytest.mark.parametrize(
+    ("sparsity", "floor", "kept"),
+    [(0.25, 0.0, [4, 2]), (0.5, 0.0, [3, 1]), (0.5, 0.5, [3, 1]), (0.5, 1.0, [2, 2])],
+)
+def test_global_allocation_takes_channels_where_they_count_least(
+    sparsity: float, floor: float, kept: list[int]
+) -> None:
+    """At least one channel stays, and what the floor holds."""
+    rows = scores(stem=[5, 6, 7, 8], block=[1, 2, 3, 4])
+    masks = Channel(allocation=Global(floor)).masks(apart(), rows, sparsity)
+    assert masks.channels is not None
+    assert [int(masks.channels[group.channels].sum()) for group in apart().groups[:2]] == kept
 
 
 def test_masks_of_channels_reach_only_what_must_be_silent() -> None:
@@ -143,14 +156,9 @@ def test_concatenated_layers_that_meet_a_third_are_one_group() -> None:
     left, right, wide = numbers.new(2), numbers.new(3), numbers.new(5)
     numbers.join(np.concatenate([left, right]), wide)
     kernels = [
-        Kernel(name, name, numbers.resolve(each))
+        Kernel(name, name, (1, len(each)), numbers.resolve(each))
         for name, each in (("left", left), ("right", right), ("wide", wide))
     ]
     (group,) = group_kernels(kernels, np.empty(0, np.int64))
     assert set(group.layers) == {"left", "right", "wide"}
     assert len(group.channels) == 5
-
-
-def test_recipes_name_structures() -> None:
-    assert make_structure("channel", multiple=4, excluded=()).name == "channel"
-    assert make_structure("unstructured", multiple=4, excluded=()).name == "unstructured"

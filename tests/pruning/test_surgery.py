@@ -13,7 +13,7 @@ from edgeprune.models.backend import keras
 from edgeprune.models.cost import cost
 from edgeprune.models.registry import Shape, build
 from edgeprune.pruning.channels import ChannelMap
-from edgeprune.pruning.criteria import L1, Evidence
+from edgeprune.pruning.criteria import L1, Evidence, comparable_scores
 from edgeprune.pruning.masks import Masks
 from edgeprune.pruning.structures import Channel
 from edgeprune.pruning.surgery import clone, map_channels, remove_channels
@@ -67,13 +67,16 @@ NETWORKS = [matchbox, ds_cnn, everything]
 
 def masks_of(network: Any, sparsity: float) -> tuple[ChannelMap, Masks]:
     channels = map_channels(network)
+    structure = Channel()
     scores = {
-        kernel.layer: L1().scores(
-            Evidence(kernel.layer, network.get_layer(kernel.layer).kernel.numpy())
+        kernel.layer: comparable_scores(
+            L1(),
+            Evidence(kernel.layer, network.get_layer(kernel.layer).kernel.numpy()),
+            structure.pool,
         )
         for kernel in channels.kernels
     }
-    return channels, Channel().masks(channels, scores, sparsity)
+    return channels, structure.masks(channels, scores, sparsity)
 
 
 @pytest.mark.parametrize("make", NETWORKS)
