@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from edgeprune.codegen.host import HostProgram
-from edgeprune.codegen.manifest import Layer, Manifest, Region
-from edgeprune.codegen.program import Program, generate
+from edgeprune.codegen.manifest import Layer, Level, Manifest, Region
+from edgeprune.codegen.program import Program, generate, generate_levels
 from edgeprune.codegen.selection import Objective, Options
 
 __all__ = [
     "HostProgram",
     "Layer",
+    "Level",
     "Manifest",
     "Objective",
     "Options",
     "Program",
     "Region",
     "generate",
+    "generate_levels",
 ]

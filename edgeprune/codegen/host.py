@@ -77,20 +77,22 @@ class HostProgram:
             lambda path: cls(program.manifest, path, takes_pcm=takes_pcm),
         )
 
-    def invoke(self, inputs: NDArray[Any]) -> NDArray[Any]:
+    def invoke(self, inputs: NDArray[Any], level: int = 0) -> NDArray[Any]:
         """Outputs of many inferences, each after a reset, computed on all processors.
 
         Args:
             inputs: ``[n, …]`` of the input's type, n inputs of ``manifest.input.elements`` values.
+            level: the operating point; 0 is the full network.
 
         Returns:
             ``[n, manifest.output.elements]`` of the output's type.
 
         Raises:
-            ModelError: for another type or size.
+            ModelError: for another type or size, or where there is no such level.
         """
+        self.manifest.layers_of(level)
         rows, outputs = self._inputs(inputs), self._outputs(len(inputs))
-        _in_parts(lambda part: self._run(rows[part], outputs[part]), len(rows))
+        _in_parts(lambda part: self._run(rows[part], outputs[part], level=level), len(rows))
         return outputs
 
     def sequence(self, inputs: NDArray[Any]) -> NDArray[Any]:
@@ -109,28 +111,29 @@ class HostProgram:
         self._run(rows, outputs, sequence=True)
         return outputs
 
-    def trace(self, inputs: NDArray[Any]) -> list[NDArray[np.int8]]:
+    def trace(self, inputs: NDArray[Any], level: int = 0) -> list[NDArray[np.int8]]:
         """The output of every layer of one inference after a reset.
 
         Args:
             inputs: one input of ``manifest.input.elements`` values, of any shape.
+            level: the operating point; 0 is the full network.
 
         Returns:
-            One array a layer of the manifest, in the shape of its tensor; int8 bytes where the
+            One array a layer of the level, in the shape of its tensor; int8 bytes where the
             tensor is of another type.
 
         Raises:
-            ModelError: for another type or size.
+            ModelError: for another type or size, or where there is no such level.
         """
-        return self.trace_sequence(inputs[np.newaxis])[0]
+        return self.trace_sequence(inputs[np.newaxis], level)[0]
 
-    def trace_sequence(self, inputs: NDArray[Any]) -> list[list[NDArray[np.int8]]]:
+    def trace_sequence(self, inputs: NDArray[Any], level: int = 0) -> list[list[NDArray[np.int8]]]:
         """What :meth:`trace` returns, for every step of a :meth:`sequence`."""
         rows = self._inputs(inputs)
-        layers = self.manifest.layers
+        layers = self.manifest.layers_of(level)
         sizes = [layer.output.size for layer in layers]
         traced = np.empty((len(rows), sum(sizes)), dtype=np.int8)
-        self._run(rows, self._outputs(len(rows)), traced, sequence=True)
+        self._run(rows, self._outputs(len(rows)), traced, sequence=True, level=level)
         return [
             [
                 part.reshape(layer.output.shape) if layer.output.elements == part.size else part
@@ -181,11 +184,12 @@ class HostProgram:
         traced: NDArray[np.int8] | None = None,
         *,
         sequence: bool = False,
+        level: int = 0,
     ) -> None:
         state = ctypes.create_string_buffer(self._library.edgeprune_host_state_size())
         trace = None if traced is None else traced.ctypes.data
         self._library.edgeprune_host_invoke(
-            state, inputs.ctypes.data, len(inputs), sequence, outputs.ctypes.data, trace
+            state, inputs.ctypes.data, len(inputs), sequence, level, outputs.ctypes.data, trace
         )
 
     def _inputs(self, inputs: NDArray[Any]) -> NDArray[Any]:
@@ -237,7 +241,7 @@ def _load(path: Path, *, takes_pcm: bool) -> ctypes.CDLL:
     functions: dict[str, tuple[list[Any], Any]] = {
         "edgeprune_host_state_size": ([], size),
         "edgeprune_host_invoke": (
-            [pointer, pointer, size, ctypes.c_bool, pointer, pointer],
+            [pointer, pointer, size, ctypes.c_bool, ctypes.c_int32, pointer, pointer],
             None,
         ),
     }

@@ -16,7 +16,16 @@ from edgeprune.cores import Core
 from edgeprune.errors import UnsupportedError
 from edgeprune.graph import Operator, Tensor
 
-__all__ = ["Constant", "Estimate", "Field", "Kernel", "Lowered", "Overlap", "unsupported"]
+__all__ = [
+    "Constant",
+    "Estimate",
+    "Field",
+    "Kernel",
+    "Lowered",
+    "Nest",
+    "Overlap",
+    "unsupported",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +127,25 @@ def _constants(field: Field) -> list[Constant]:
 _O = TypeVar("_O", bound=Operator)
 
 
+@dataclass(frozen=True, eq=False)
+class Nest(Generic[_O]):
+    """The same layer of networks that lie in each other, and share one array of weights.
+
+    The weights of each are the leading block of those of the widest: its first output channels,
+    and of them the values of its first input channels.
+
+    Attributes:
+        members: one a level, the widest first; each no wider than the one before it.
+    """
+
+    members: tuple[_O, ...]
+
+    @property
+    def widest(self) -> _O:
+        """The layer whose weights hold those of all the others."""
+        return self.members[0]
+
+
 def _always(_operator: Operator, _core: Core) -> bool:
     return True
 
@@ -131,17 +159,29 @@ class Kernel(Generic[_O]):
         lower: constants and parameters of a layer that it fits; raises UnsupportedError for
             values that it can't compute exactly.
         fits: whether it computes this operator, and runs on this core; by default it does.
+        nested: constants and parameters of a layer that it fits and that is a member of a nest, so
+            that its weights are in flash once for all of them; None where they can't be. Without
+            it a layer is lowered by itself, which shares weights if its own are how those of the
+            widest begin.
     """
 
     operator: type[_O]
     lower: Callable[[_O, Core], Lowered]
     fits: Callable[[_O, Core], bool] = _always
+    nested: Callable[[_O, Nest[_O], Core], Lowered | None] | None = None
 
     def offer(self, operator: Operator, core: Core) -> Lowered | None:
         """The operator as a call of this kernel; None where it does not fit."""
         if not isinstance(operator, self.operator) or not self.fits(operator, core):
             return None
         return self.lower(operator, core)
+
+    def offer_nested(self, operator: Operator, nest: Nest[_O], core: Core) -> Lowered | None:
+        """The member of a nest as a call of this kernel; None where it does not fit."""
+        if not isinstance(operator, self.operator) or not self.fits(operator, core):
+            return None
+        lowered = None if self.nested is None else self.nested(operator, nest, core)
+        return self.lower(operator, core) if lowered is None else lowered
 
 
 def unsupported(operator: Operator, what: str, hint: str | None = None) -> UnsupportedError:

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from edgeprune.errors import ImageError
+from edgeprune.errors import ImageError, ModelError
 from edgeprune.graph.tensor import DType
 
-__all__ = ["SCHEMA_VERSION", "Endpoint", "Layer", "Manifest", "Region", "Rival"]
+__all__ = ["SCHEMA_VERSION", "Endpoint", "Layer", "Level", "Manifest", "Region", "Rival"]
 
 FILE_NAME = "program.json"
 
@@ -104,6 +104,31 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Level:
+    """An operating point of a network with levels: the network that runs after it is set.
+
+    Attributes:
+        layers: in the order of execution; numbered on from those of the level before.
+        arena_bytes: of memory that it uses.
+        input: the input, at this level.
+        output: the output, at this level.
+        macs: multiply-accumulates of an inference.
+        weight_bytes: bytes of weights and biases in the level's own .tflite file.
+        constant_bytes: bytes of constant arrays that no wider level has.
+        model_digest: SHA-256 of the level's own .tflite file.
+    """
+
+    layers: tuple[Layer, ...]
+    arena_bytes: int
+    input: Endpoint
+    output: Endpoint
+    macs: int
+    weight_bytes: int
+    constant_bytes: int
+    model_digest: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a program is made of.
 
@@ -118,6 +143,7 @@ class Manifest:
         frontend_identity: of the front-end that the network was trained with, if any.
         macs: multiply-accumulates of an inference.
         model_digest: SHA-256 of the .tflite file.
+        levels: all operating points, the full network first; empty where there is only that one.
     """
 
     layers: tuple[Layer, ...]
@@ -130,6 +156,23 @@ class Manifest:
     frontend_identity: _Identity | None
     macs: int
     model_digest: str
+    levels: tuple[Level, ...] = ()
+
+    def layers_of(self, level: int) -> tuple[Layer, ...]:
+        """The layers that run at a level; 0 is the full network.
+
+        Raises:
+            ModelError: the program has no such level.
+        """
+        if level == 0:
+            return self.layers
+        if not 0 < level < len(self.levels):
+            raise ModelError(
+                f"the program has no level {level}",
+                where=f"program {self.identity}",
+                hint=f"it has {max(1, len(self.levels))}; 0 is the full network",
+            )
+        return self.levels[level].layers
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, with the layout's version."""

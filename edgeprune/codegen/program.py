@@ -1,4 +1,4 @@
-"""A graph to a program: kernels chosen, memory planned, C written."""
+"""A graph, or the levels of one, to a program: kernels chosen, memory planned, C written."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprune.codegen.emission import ModelText, emit
+from edgeprune.codegen.emission import LevelText, ModelText, emit
 from edgeprune.codegen.layout import Layout, Step, lay_out
-from edgeprune.codegen.manifest import Endpoint, Layer, Manifest, Region, Rival
-from edgeprune.codegen.selection import Options, Selection, select
+from edgeprune.codegen.levels import Symbol, borrowed, check_levels, select_levels
+from edgeprune.codegen.manifest import Endpoint, Layer, Level, Manifest, Region, Rival
+from edgeprune.codegen.selection import Options, Selection
 from edgeprune.cores import CORES, Core
 from edgeprune.errors import ModelError
-from edgeprune.graph import Graph, Operator, Reshape, Tensor
+from edgeprune.graph import Graph, Operator, Tensor
 
-__all__ = ["GENERATOR_VERSION", "Program", "generate", "runtime_file"]
+__all__ = ["GENERATOR_VERSION", "Program", "generate", "generate_levels", "runtime_file"]
 
 #: Part of every program's identity; raised when generated code changes its meaning or interface.
 GENERATOR_VERSION = 1
@@ -57,25 +58,63 @@ def generate(
         UnsupportedError: a layer that no kernel computes exactly.
         ModelError: labels that are not as many as the output's values.
     """
-    if labels and len(labels) != graph.output.elements:
+    return generate_levels(
+        [graph], labels=labels, frontend_identity=frontend_identity, core=core, options=options
+    )
+
+
+def generate_levels(
+    graphs: Sequence[Graph],
+    *,
+    labels: Sequence[str],
+    frontend_identity: str | None = None,
+    core: Core = CORES["host"],
+    options: Options | None = None,
+) -> Program:
+    """Generate C99 that computes one of several networks, of which each lies in the first.
+
+    Each level has the bits of its own network. Weights that are the leading block of the first
+    network's are in flash once.
+
+    Args:
+        graphs: the same layers at falling widths, the full network first; one for no levels.
+        labels: as :func:`generate` takes them, like all that follow.
+        frontend_identity: of the front-end.
+        core: the core.
+        options: what the generator may do.
+
+    Raises:
+        UnsupportedError: a layer that no kernel computes exactly.
+        ModelError: labels that are not as many as the output's values; or networks that can't be
+            levels of one program: other layers, another input or output, variables.
+    """
+    check_levels(graphs)
+    widest = graphs[0]
+    if labels and len(labels) != widest.output.elements:
         raise ModelError(
-            f"{len(labels)} labels for {graph.output.elements} scores",
-            where=f"tensor {graph.output}",
+            f"{len(labels)} labels for {widest.output.elements} scores",
+            where=f"tensor {widest.output}",
             hint="give the labels that the network was trained with, in their order",
         )
-    selections = {
-        operator: select(operator, core, options or Options())
-        for operator in graph.operators
-        if not isinstance(operator, Reshape)
-    }
-    steps = [Step(operator=each, lowered=made.chosen) for each, made in selections.items()]
-    layout = lay_out(graph, steps)
-    manifest = _manifest(graph, selections, layout, labels, frontend_identity)
-    files = emit(ModelText(graph=graph, steps=layout.steps, layout=layout, manifest=manifest))
-    names = {name for step in layout.steps for name in step.lowered.sources}
-    names |= {"kernel_inline.h"} if any(step.lowered.shape for step in layout.steps) else set()
+    drafts = []
+    first = 0
+    for graph, selections in zip(
+        graphs, select_levels(graphs, core, options or Options()), strict=True
+    ):
+        steps = [Step(operator=each, lowered=made.chosen) for each, made in selections.items()]
+        drafts.append(_Draft(graph, selections, lay_out(graph, steps), first))
+        first += len(drafts[-1].layout.steps)
+    loans = borrowed(draft.steps for draft in drafts)
+    levels = [
+        LevelText(draft.graph, draft.layout, draft.first, draft.level(loans)) for draft in drafts
+    ]
+    manifest = _manifest(levels, labels, frontend_identity)
+    text = ModelText(levels=levels, manifest=manifest, borrowed=loans)
+    lowered = [step.lowered for step in text.steps.values()]
+    names = {name for each in lowered for name in each.sources}
+    names |= {"kernel_inline.h"} if any(each.shape for each in lowered) else set()
     kernels = {name: runtime_file(name) for name in sorted(names)}
-    return Program(files={**files, **kernels}, manifest=manifest)
+    return Program(files={**emit(text), **kernels}, manifest=manifest)
 
 
 def runtime_file(name: str) -> str:
@@ -83,19 +122,58 @@ def runtime_file(name: str) -> str:
     return (_RUNTIME / name).read_text(encoding="utf-8")
 
 
-def _manifest(
-    graph: Graph,
-    selections: Mapping[Operator, Selection],
-    layout: Layout,
-    labels: Sequence[str],
-    frontend_identity: str | None,
-) -> Manifest:
-    def region(tensor: Tensor) -> Region:
-        return Region(offset=layout.offset(tensor), size=tensor.size, shape=tensor.shape)
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A level before it is known which constants other levels have, too."""
 
-    def endpoint(tensor: Tensor) -> Endpoint:
+    graph: Graph
+    selections: Mapping[Operator, Selection]
+    layout: Layout
+    first: int
+
+    @property
+    def steps(self) -> dict[int, Step]:
+        return dict(enumerate(self.layout.steps, start=self.first))
+
+    def level(self, loans: Mapping[Symbol, Symbol]) -> Level:
+        """What the level is made of, without the constants that it borrows."""
+        layers = tuple(self._layer(index, step, loans) for index, step in self.steps.items())
+        return Level(
+            layers=layers,
+            arena_bytes=self.layout.size,
+            input=self._endpoint(self.graph.input),
+            output=self._endpoint(self.graph.output),
+            macs=self.graph.macs,
+            weight_bytes=self.graph.weight_bytes,
+            constant_bytes=sum(layer.constant_bytes for layer in layers),
+            model_digest=self.graph.digest,
+        )
+
+    def _layer(self, index: int, step: Step, loans: Mapping[Symbol, Symbol]) -> Layer:
+        output = step.operator.output
+        return Layer(
+            index=index,
+            name=output.name,
+            op=step.operator.kind,
+            symbol=step.symbol(index),
+            kernel=step.lowered.function,
+            tensor=output.index,
+            output=Region(offset=self.layout.offset(output), size=output.size, shape=output.shape),
+            macs=step.operator.macs,
+            weight_bytes=step.operator.weight_bytes,
+            constant_bytes=sum(
+                int(each.values.nbytes)
+                for each in step.constants
+                if (index, each.name) not in loans
+            ),
+            scratch_bytes=step.lowered.scratch,
+            encoding=step.lowered.encoding,
+            rivals=_rivals(self.selections[step.operator]),
+        )
+
+    def _endpoint(self, tensor: Tensor) -> Endpoint:
         return Endpoint(
-            offset=layout.offset(tensor),
+            offset=self.layout.offset(tensor),
             size=tensor.size,
             shape=tensor.shape,
             scale=1.0 if tensor.dtype == "float32" else tensor.scale,
@@ -103,35 +181,23 @@ def _manifest(
             dtype=tensor.dtype,
         )
 
-    layers = tuple(
-        Layer(
-            index=index,
-            name=step.operator.output.name,
-            op=step.operator.kind,
-            symbol=step.symbol(index),
-            kernel=step.lowered.function,
-            tensor=step.operator.output.index,
-            output=region(step.operator.output),
-            macs=step.operator.macs,
-            weight_bytes=step.operator.weight_bytes,
-            constant_bytes=sum(int(each.values.nbytes) for each in step.constants),
-            scratch_bytes=step.lowered.scratch,
-            encoding=step.lowered.encoding,
-            rivals=_rivals(selections[step.operator]),
-        )
-        for index, step in enumerate(layout.steps)
-    )
+
+def _manifest(
+    levels: Sequence[LevelText], labels: Sequence[str], frontend_identity: str | None
+) -> Manifest:
+    widest = levels[0]
     return Manifest(
-        layers=layers,
-        arena_bytes=layout.size,
-        state_bytes=layout.state_size,
-        input=endpoint(graph.input),
-        output=endpoint(graph.output),
+        layers=widest.manifest.layers,
+        arena_bytes=max(level.layout.size for level in levels),
+        state_bytes=widest.layout.state_size,
+        input=widest.manifest.input,
+        output=widest.manifest.output,
         labels=tuple(labels),
-        identity=_identity(graph),
+        identity=_identity([level.graph for level in levels]),
         frontend_identity=frontend_identity,
-        macs=graph.macs,
-        model_digest=graph.digest,
+        macs=widest.manifest.macs,
+        model_digest=widest.graph.digest,
+        levels=tuple(level.manifest for level in levels) if len(levels) > 1 else (),
     )
 
 
@@ -150,6 +216,7 @@ def _rivals(selection: Selection) -> tuple[Rival, ...]:
     )
 
 
-def _identity(graph: Graph) -> str:
-    text = f"edgeprune program {GENERATOR_VERSION} {graph.digest}"
+def _identity(graphs: Sequence[Graph]) -> str:
+    digests = " ".join(graph.digest for graph in graphs)
+    text = f"edgeprune program {GENERATOR_VERSION} {digests}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

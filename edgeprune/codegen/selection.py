@@ -12,11 +12,11 @@ from edgeprune.codegen.kernels.mve import MVE_KERNELS
 from edgeprune.codegen.kernels.palette import PALETTE_KERNELS
 from edgeprune.codegen.kernels.scalar import SCALAR_KERNELS
 from edgeprune.codegen.kernels.sparse import SPARSE_KERNELS
-from edgeprune.codegen.lowering import Estimate, Kernel, Lowered, unsupported
+from edgeprune.codegen.lowering import Estimate, Kernel, Lowered, Nest, unsupported
 from edgeprune.cores import Core
 from edgeprune.graph import Operator
 
-__all__ = ["Objective", "Options", "Selection", "select"]
+__all__ = ["Objective", "Options", "Selection", "select", "select_nested"]
 
 #: What a choice among encodings looks at: instructions, flash bytes, or both alike.
 Objective = Literal["speed", "size", "balanced"]
@@ -87,6 +87,20 @@ def select(operator: Operator, core: Core, options: Options) -> Selection:
         rivals = [replace(each, overlap=None) for each in rivals]
     chosen = min(rivals, key=lambda each: _score(each.estimate, options.objective))
     return Selection(chosen=chosen, dense=rivals[0], rivals=tuple(rivals))
+
+
+def select_nested(operator: Operator, nest: Nest[Any], core: Core, options: Options) -> Selection:
+    """Choose the kernel of a member of a nest; its weights are dense, and shared where they can be.
+
+    Raises:
+        UnsupportedError: no kernel can, or none can exactly.
+    """
+    for kernel in DENSE_KERNELS if options.specialized else KERNELS:
+        lowered = kernel.offer_nested(operator, nest, core)
+        if lowered is not None:
+            chosen = lowered if options.in_place else replace(lowered, overlap=None)
+            return Selection(chosen=chosen, dense=chosen, rivals=(chosen,))
+    raise unsupported(operator, f"no kernel computes it on {core.name}")
 
 
 def _first(operator: Operator, core: Core, kernels: Sequence[Kernel[Any]]) -> Lowered:

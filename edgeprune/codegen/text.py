@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -76,21 +76,21 @@ def declaration(symbol: str, values: npt.NDArray[Any]) -> str:
     return f"extern const {_C_TYPES[values.dtype.name]} {symbol}[{values.size}];"
 
 
-def initializer(fields: Mapping[str, Field], prefix: str, indent: str) -> str:
+def initializer(fields: Mapping[str, Field], symbol: Callable[[str], str], indent: str) -> str:
     """The members of a C99 designated initializer, one a line.
 
     Args:
         fields: member to value.
-        prefix: what comes before the name of a :class:`Constant` in its symbol.
+        symbol: the C symbol of a :class:`Constant`, by its name.
         indent: of every line.
     """
     lines = []
     for name, value in fields.items():
         if isinstance(value, dict):
-            inner = initializer(value, prefix, indent + "    ")
+            inner = initializer(value, symbol, indent + "    ")
             lines.append(f"{indent}.{name} = {{\n{inner}\n{indent}}},")
         elif isinstance(value, Constant):
-            lines.append(f"{indent}.{name} = {prefix}{value.name},")
+            lines.append(f"{indent}.{name} = {symbol(value.name)},")
         elif isinstance(value, tuple):
             lines.append(f"{indent}.{name} = {{{', '.join(map(_number, value))}}},")
         else:

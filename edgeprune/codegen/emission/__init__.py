@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from edgeprune.codegen.emission.constants import weights_header, weights_source
 from edgeprune.codegen.emission.header import header
-from edgeprune.codegen.emission.model_text import ModelText
+from edgeprune.codegen.emission.model_text import LevelText, ModelText
 from edgeprune.codegen.emission.source import source
 
-__all__ = ["ModelText", "emit"]
+__all__ = ["LevelText", "ModelText", "emit"]
 
 
 def emit(model: ModelText) -> dict[str, str]:

@@ -47,13 +47,14 @@ def _constants(model: ModelText) -> list[tuple[str, str, npt.NDArray[Any]]]:
     """Comment, C symbol and values of every constant array, in the order of the layers."""
     constants = [
         (f"variable {variable.name}", initial_symbol(variable), variable.initial)
-        for variable in model.graph.variables
+        for variable in model.widest.graph.variables
         if not is_uniform(variable)
     ]
     constants += [
         (f"layer {index}, {step.operator.kind}: {step.operator.output.name}", name, constant.values)
-        for index, step in enumerate(model.steps)
+        for index, step in model.steps.items()
         for constant in step.constants
-        for name in [step.prefix(index) + constant.name]
+        if (index, constant.name) not in model.borrowed
+        for name in [model.symbol(index, constant.name)]
     ]
     return constants

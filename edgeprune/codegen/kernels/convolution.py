@@ -35,14 +35,14 @@ def _is_pointwise(operator: Conv2D, _core: Core) -> bool:
     )
 
 
-def _lower_pointwise(operator: Conv2D, core: Core) -> Lowered:
+def _lower_pointwise(operator: Conv2D, core: Core, widest: Conv2D | None = None) -> Lowered:
     lowered = Lowered(
         function="edgeprune_kernel_pointwise_conv_2d",
         struct="edgeprune_pointwise_conv_2d",
         header="kernel_pointwise_conv_2d.h",
         sources=("kernel_pointwise_conv_2d.c", "kernel_pointwise_conv_2d.h", *MATRIX_SOURCES),
         parameters={
-            "matrix": matrix(operator),
+            "matrix": matrix(operator, widest=widest),
             "pixels": math.prod(operator.output.shape[:3]),
         },
         inputs=operator.inputs,
@@ -50,7 +50,7 @@ def _lower_pointwise(operator: Conv2D, core: Core) -> Lowered:
     return _POINTWISE_COST.on(operator, lowered, core)
 
 
-def _lower_conv_2d(operator: Conv2D, core: Core) -> Lowered:
+def _lower_conv_2d(operator: Conv2D, core: Core, widest: Conv2D | None = None) -> Lowered:
     filter_size = math.prod(operator.weights.shape[1:])
     lowered = Lowered(
         function="edgeprune_kernel_conv_2d",
@@ -58,7 +58,7 @@ def _lower_conv_2d(operator: Conv2D, core: Core) -> Lowered:
         header="kernel_conv_2d.h",
         sources=("kernel_conv_2d.c", "kernel_conv_2d.h", *MATRIX_SOURCES, *WINDOW_SOURCES),
         parameters={
-            "matrix": matrix(operator, groups=operator.groups),
+            "matrix": matrix(operator, groups=operator.groups, widest=widest),
             "window": window_fields(operator.window, operator.input, operator.output),
             "groups": operator.groups,
             "input_zero_point": operator.input.zero_point,
@@ -76,8 +76,11 @@ def _overlap(operator: Conv2D | DepthwiseConv2D, *, more: int = 0) -> Overlap:
     return Overlap(lead=window_lead(operator.window, operator.input, operator.output) + more)
 
 
-def _lower_depthwise(operator: DepthwiseConv2D, function: str, *, more: int) -> Lowered:
+def _lower_depthwise(
+    operator: DepthwiseConv2D, function: str, *, more: int, widest: DepthwiseConv2D | None = None
+) -> Lowered:
     weights = weight_values(operator)
+    wide = weights if widest is None else weight_values(widest)
     rows = weights.reshape(-1, weights.shape[-1]).T
     # Taps outside the image are left out, so the zero point folds only where there are none.
     fold = operator.window.padding.is_none
@@ -92,10 +95,11 @@ def _lower_depthwise(operator: DepthwiseConv2D, function: str, *, more: int) -> 
             *WINDOW_SOURCES,
         ),
         parameters={
-            "weights": Constant("weights", weights),
+            "weights": Constant("weights", wide),
             **per_channel(operator, rows, fold=fold),
             "range": output_range(operator.activation, operator.output),
             "window": window_fields(operator.window, operator.input, operator.output),
+            "pitch": wide.shape[-1],
             "input_offset": 0 if fold else -operator.input.zero_point,
         },
         inputs=operator.inputs,
@@ -103,8 +107,11 @@ def _lower_depthwise(operator: DepthwiseConv2D, function: str, *, more: int) -> 
     )
 
 
-def _lower_depthwise_plain(operator: DepthwiseConv2D, core: Core) -> Lowered:
-    lowered = _lower_depthwise(operator, "edgeprune_kernel_depthwise_conv_2d", more=0)
+def _lower_depthwise_plain(
+    operator: DepthwiseConv2D, core: Core, widest: DepthwiseConv2D | None = None
+) -> Lowered:
+    function = "edgeprune_kernel_depthwise_conv_2d"
+    lowered = _lower_depthwise(operator, function, more=0, widest=widest)
     return _DEPTHWISE_COST.on(operator, lowered, core)
 
 
@@ -115,11 +122,21 @@ def _lower_depthwise_multiplied(operator: DepthwiseConv2D, core: Core) -> Lowere
     return _MULTIPLIED_COST.on(operator, _lower_depthwise(operator, function, more=more), core)
 
 
-POINTWISE = Kernel(Conv2D, _lower_pointwise, fits=_is_pointwise)
-CONV_2D = Kernel(Conv2D, _lower_conv_2d)
+POINTWISE = Kernel(
+    Conv2D,
+    _lower_pointwise,
+    fits=_is_pointwise,
+    nested=lambda operator, nest, core: _lower_pointwise(operator, core, nest.widest),
+)
+CONV_2D = Kernel(
+    Conv2D,
+    _lower_conv_2d,
+    nested=lambda operator, nest, core: _lower_conv_2d(operator, core, nest.widest),
+)
 DEPTHWISE = Kernel(
     DepthwiseConv2D,
     _lower_depthwise_plain,
     fits=lambda operator, _core: operator.multiplier == 1,
+    nested=lambda operator, nest, core: _lower_depthwise_plain(operator, core, nest.widest),
 )
 DEPTHWISE_MULTIPLIED = Kernel(DepthwiseConv2D, _lower_depthwise_multiplied)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,11 +12,21 @@ from edgeprune.codegen.kernels.dsp_packing import (
     VECTORS,
     groups,
     output_shape,
+    pack_channels,
     pack_matrix,
+    pair_words,
     requantizing,
     vectors_bytes,
 )
-from edgeprune.codegen.lowering import Constant, Estimate, Kernel, Lowered, Overlap, unsupported
+from edgeprune.codegen.lowering import (
+    Constant,
+    Estimate,
+    Kernel,
+    Lowered,
+    Nest,
+    Overlap,
+    unsupported,
+)
 from edgeprune.cores import Core
 from edgeprune.graph import Conv2D, FullyConnected, Padding, Windowed
 
@@ -204,6 +216,43 @@ def _block(depth: int, outputs: int, clamping: float) -> float:
     return -(-outputs // 2) * pair + 10 * groups(depth)
 
 
-DSP_POINTWISE = Kernel(Conv2D, _lower_pointwise, fits=_is_pointwise)
-DSP_CONV_2D = Kernel(Conv2D, _lower_conv_2d, fits=_is_conv_2d)
-DSP_FULLY_CONNECTED = Kernel(FullyConnected, _lower_fully_connected, fits=_is_fully_connected)
+def _nested(operator: Conv2D | FullyConnected, lowered: Lowered, nest: Nest[Any]) -> Lowered | None:
+    """The layer with the widest one's weights, and the parameters of its own channels."""
+    widest = nest.widest
+    packed, own = pack_matrix(widest), pack_channels(operator)
+    if operator is widest or packed is None or own is None:
+        return None
+    *shape, zero_point, low, high = lowered.shape
+    pitch = pair_words(math.prod(widest.weights.shape[1:]))
+    return replace(
+        lowered,
+        function=lowered.function.replace("edgeprune_dsp_", "edgeprune_dsp_nested_"),
+        struct="edgeprune_dsp_nested_matrix",
+        parameters={
+            "pairs": Constant("pairs", packed),
+            "channels": Constant("channels", own),
+        },
+        shape=(*shape, ("pitch", pitch), zero_point, low, high),
+    )
+
+
+DSP_POINTWISE = Kernel(
+    Conv2D,
+    _lower_pointwise,
+    fits=_is_pointwise,
+    nested=lambda operator, nest, core: _nested(operator, _lower_pointwise(operator, core), nest),
+)
+DSP_CONV_2D = Kernel(
+    Conv2D,
+    _lower_conv_2d,
+    fits=_is_conv_2d,
+    nested=lambda operator, nest, core: _nested(operator, _lower_conv_2d(operator, core), nest),
+)
+DSP_FULLY_CONNECTED = Kernel(
+    FullyConnected,
+    _lower_fully_connected,
+    fits=_is_fully_connected,
+    nested=lambda operator, nest, core: _nested(
+        operator, _lower_fully_connected(operator, core), nest
+    ),
+)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeprune.codegen.fixed_point import activation_range
-from edgeprune.codegen.kernels.weighted import channels, weight_values
+from edgeprune.codegen.kernels.weighted import channels, matrix_rows
 from edgeprune.errors import UnsupportedError
 from edgeprune.graph import Conv2D, DepthwiseConv2D, FullyConnected
 
@@ -18,7 +18,9 @@ __all__ = [
     "channel_words",
     "groups",
     "output_shape",
+    "pack_channels",
     "pack_matrix",
+    "pair_words",
     "requantizing",
     "vectors_bytes",
     "words_of",
@@ -97,12 +99,12 @@ def pack_matrix(operator: Conv2D | FullyConnected) -> npt.NDArray[np.int32] | No
     Returns:
         int32 words; None where a value does not fit them.
     """
-    rows = weight_values(operator).reshape(operator.weights.shape[0], -1)
+    rows = matrix_rows(operator)
     words = channel_words(operator, rows)
     if words is None:
         return None
     outputs, depth = rows.shape
-    pairs = -(-outputs // 2)
+    pairs = _pairs(outputs)
     wide = np.zeros((2 * pairs, groups(depth) * GROUP), dtype=np.int64)
     wide[:outputs, :depth] = rows
     halves = 256 * wide[0::2] + wide[1::2]
@@ -110,10 +112,35 @@ def pack_matrix(operator: Conv2D | FullyConnected) -> npt.NDArray[np.int32] | No
         return None
     halves = halves.reshape(pairs, -1, 2, 2)
     weights = halves[:, :, 0, :] & 0xFFFF | halves[:, :, 1, :] << 16
-    parameters = np.zeros((2 * pairs, 2), dtype=np.int64)
-    parameters[:outputs] = words
-    first, multiplier = parameters[:, 0].reshape(pairs, 2), parameters[:, 1].reshape(pairs, 2)
+    first, multiplier = _by_pair(words)
     return words_of(np.concatenate([first, weights.reshape(pairs, -1), multiplier], axis=1))
+
+
+def pack_channels(operator: Conv2D | FullyConnected) -> npt.NDArray[np.int32] | None:
+    """Parameters of all pairs of output channels of a nested layer, as ``dsp_matrix.h`` takes them.
+
+    Returns:
+        int32 words; None where a value does not fit them.
+    """
+    words = channel_words(operator, matrix_rows(operator))
+    return None if words is None else words_of(np.concatenate(_by_pair(words), axis=1))
+
+
+def pair_words(depth: int) -> int:
+    """Words of a pair of output channels."""
+    return 2 * groups(depth) + 4
+
+
+def _pairs(outputs: int) -> int:
+    return -(-outputs // 2)
+
+
+def _by_pair(words: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """First words and multipliers, two of each a pair."""
+    pairs = _pairs(len(words))
+    parameters = np.zeros((2 * pairs, 2), dtype=np.int64)
+    parameters[: len(words)] = words
+    return parameters[:, 0].reshape(pairs, 2), parameters[:, 1].reshape(pairs, 2)
 
 
 def words_of(words: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeprune.codegen.kernels.scalar_cost import ScalarCore, scalar_core
-from edgeprune.codegen.kernels.scalar_groups import STEPS, Arrangement, arrange
+from edgeprune.codegen.kernels.scalar_groups import STEPS, Arrangement, arrange, arrange_nested
 from edgeprune.codegen.kernels.scalar_packing import (
     away_from_zero,
     range_shape,
     scalar_channel_words,
 )
-from edgeprune.codegen.kernels.weighted import weight_values
+from edgeprune.codegen.kernels.weighted import matrix_rows
 from edgeprune.codegen.kernels.window import WINDOW_SOURCES
 from edgeprune.codegen.lowering import (
     Constant,
@@ -24,6 +25,7 @@ from edgeprune.codegen.lowering import (
     Field,
     Kernel,
     Lowered,
+    Nest,
     Overlap,
     unsupported,
 )
@@ -45,11 +47,21 @@ _WORD_BYTES = 4
 
 @dataclass(frozen=True, eq=False)
 class _Matrix:
-    """The constants of a layer, and what it costs."""
+    """The constants of a layer, and what it costs.
+
+    Attributes:
+        core: that it costs so much on.
+        rows: int8 weights ``[outputs, depth]``.
+        arrangement: of the taps.
+        weights: int8 ``[outputs or more, taps or more]``, as they lie in flash.
+        words: of the channels.
+        is_signed: whether an output may be below its zero point.
+    """
 
     core: ScalarCore
     rows: npt.NDArray[Any]
     arrangement: Arrangement
+    weights: npt.NDArray[np.int8]
     words: npt.NDArray[np.int32]
     is_signed: bool
 
@@ -67,7 +79,7 @@ class _Matrix:
         if self.arrangement.is_ordered:
             order = Constant("order", self.arrangement.indices())
         return {
-            "weights": Constant("weights", self.arrangement.arrange(self.rows)),
+            "weights": Constant("weights", self.weights),
             "order": order,
             "channels": Constant("channels", self.words),
         }
@@ -75,6 +87,7 @@ class _Matrix:
     def shape(self) -> tuple[tuple[str, int], ...]:
         return (
             ("taps", self.arrangement.taps),
+            ("pitch", int(self.weights.shape[1])),
             ("group", self.arrangement.group),
             ("ordered", int(self.arrangement.is_ordered)),
         )
@@ -101,17 +114,25 @@ class _Matrix:
         return self.outputs * taps + order + self.words.nbytes
 
 
-def _matrix(operator: Conv2D, core: Core) -> _Matrix | None:
+def _matrix(operator: Conv2D, core: Core, nest: Nest[Conv2D] | None = None) -> _Matrix | None:
     """The layer as a matrix; None where the kernels don't take it."""
     scalar = scalar_core(core)
     if scalar is None or operator.groups != 1:
         return None
-    rows = weight_values(operator).reshape(operator.weights.shape[0], -1)
+    rows = matrix_rows(operator)
     words = scalar_channel_words(operator, rows)
-    arrangement = arrange(rows, scalar.taps)
-    if words is None or arrangement is None:
+    if words is None:
         return None
-    return _Matrix(scalar, rows, arrangement, words, away_from_zero(operator))
+    wide = rows if nest is None else matrix_rows(nest.widest)
+    if nest is None:
+        arrangement = whole = arrange(rows, scalar.taps)
+    else:
+        depths = [matrix_rows(each).shape[1] for each in nest.members]
+        by_depth = arrange_nested(wide, depths, scalar.taps) or {}
+        arrangement, whole = by_depth.get(rows.shape[1]), by_depth.get(wide.shape[1])
+    if arrangement is None or whole is None:
+        return None
+    return _Matrix(scalar, rows, arrangement, whole.arrange(wide), words, away_from_zero(operator))
 
 
 def _lower_matrix(operator: Conv2D, core: Core) -> _Matrix:
@@ -131,8 +152,7 @@ def _is_pointwise(operator: Conv2D, core: Core) -> bool:
     )
 
 
-def _lower_pointwise(operator: Conv2D, core: Core) -> Lowered:
-    matrix = _lower_matrix(operator, core)
+def _lower_pointwise(operator: Conv2D, matrix: _Matrix) -> Lowered:
     pixels = math.prod(operator.output.shape[:3])
     return Lowered(
         function="edgeprune_scalar_pointwise_conv_2d",
@@ -164,8 +184,7 @@ def _gathering(matrix: _Matrix, rows: int) -> float:
     return core.pixel + core.gathered_row * rows + core.gathered * matrix.depth
 
 
-def _lower_conv_2d(operator: Conv2D, core: Core) -> Lowered:
-    matrix = _lower_matrix(operator, core)
+def _lower_conv_2d(operator: Conv2D, matrix: _Matrix) -> Lowered:
     source, output, window = operator.input, operator.output, operator.window
     pixels = math.prod(output.shape[:3])
     return Lowered(
@@ -203,5 +222,20 @@ def _lower_conv_2d(operator: Conv2D, core: Core) -> Lowered:
     )
 
 
-SCALAR_POINTWISE = Kernel(Conv2D, _lower_pointwise, fits=_is_pointwise)
-SCALAR_CONV_2D = Kernel(Conv2D, _lower_conv_2d, fits=_fits_conv_2d)
+def _kernel(
+    lower: Callable[[Conv2D, _Matrix], Lowered], fits: Callable[[Conv2D, Core], bool]
+) -> Kernel[Conv2D]:
+    def nested(operator: Conv2D, nest: Nest[Conv2D], core: Core) -> Lowered | None:
+        matrix = _matrix(operator, core, nest)
+        return None if matrix is None else lower(operator, matrix)
+
+    return Kernel(
+        Conv2D,
+        lambda operator, core: lower(operator, _lower_matrix(operator, core)),
+        fits=fits,
+        nested=nested,
+    )
+
+
+SCALAR_POINTWISE = _kernel(_lower_pointwise, _is_pointwise)
+SCALAR_CONV_2D = _kernel(_lower_conv_2d, _fits_conv_2d)

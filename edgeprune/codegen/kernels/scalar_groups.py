@@ -5,14 +5,14 @@ See ``scalar_dot.h``. The larger a group, the fewer times its sums are taken apa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["STEPS", "Arrangement", "arrange"]
+__all__ = ["STEPS", "Arrangement", "arrange", "arrange_nested"]
 
 #: Taps of one turn of the loop, by size of the groups: EDGEPRUNE_SCALAR_STEP of ``scalar_dot.h``.
 STEPS = {2: 4, 3: 6, 4: 8, 6: 6, 8: 8}
@@ -55,7 +55,8 @@ class Arrangement:
 
     def arrange(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
         """Rows of weights ``[outputs, depth]`` as ``[outputs, taps]``."""
-        filled = np.zeros((len(rows), max(self.taps, self.depth)), dtype=np.int8)
+        values = max(self.taps, self.depth, int(self.order.max()) + 1)
+        filled = np.zeros((len(rows), values), dtype=np.int8)
         filled[:, : self.depth] = rows
         return np.ascontiguousarray(filled[:, self.order])
 
@@ -86,6 +87,58 @@ def arrange(rows: npt.NDArray[Any], cost: Mapping[int, float]) -> Arrangement | 
         if order is not None:
             return Arrangement(layout.group, layout.turns, order, rows.shape[1])
     return None
+
+
+def arrange_nested(
+    rows: npt.NDArray[Any], depths: Sequence[int], cost: Mapping[int, float]
+) -> dict[int, Arrangement] | None:
+    """Order the taps so that each smaller depth has the first turns of the larger ones.
+
+    Args:
+        rows: int8 weights ``[outputs, depth]`` of the widest layer.
+        depths: of all members of the nest, in any order; the largest is that of ``rows``.
+        cost: instructions of one tap in groups of so many.
+
+    Returns:
+        Depth to its arrangement, whose weights are the first taps of the widest one's; None where
+        no order that the kernel can take keeps the sums in 16 bits.
+    """
+    ends = sorted(set(depths))
+    if len(ends) == 1:
+        only = arrange(rows, cost)
+        return None if only is None else {ends[0]: only}
+    magnitudes = np.abs(rows.astype(np.int64))
+    for group in sorted(STEPS, key=lambda each: cost[each]):
+        made = _blocks(magnitudes, ends, group)
+        if made is not None:
+            return made
+    return None
+
+
+def _blocks(
+    magnitudes: npt.NDArray[np.int64], ends: Sequence[int], group: int
+) -> dict[int, Arrangement] | None:
+    """What each depth adds to the one before it in whole turns of its own."""
+    step, whole = STEPS[group], ends[-1]
+    orders: list[npt.NDArray[np.int64]] = []
+    made: dict[int, Arrangement] = {}
+    turns = start = 0
+    for end in ends:
+        block = _Layout(group, -(-(end - start) // step), 0)
+        order = _order(magnitudes[:, start:end], block)
+        if order is None:
+            return None
+        # What fills up is numbered behind all values of the widest.
+        fills = (order >= end - start) & (end < whole)
+        orders.append(order + np.where(fills, whole, start))
+        turns += block.turns
+        taps = np.concatenate(orders)
+        made[end] = Arrangement(group, turns, taps, whole)
+        start = end
+    is_ordered = made[whole].is_ordered
+    if turns > _MOST_TURNS or (is_ordered and whole > _MOST_ORDERED):
+        return None
+    return made
 
 
 @dataclass(frozen=True)

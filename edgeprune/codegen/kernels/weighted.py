@@ -24,6 +24,7 @@ __all__ = [
     "Channels",
     "channels",
     "matrix",
+    "matrix_rows",
     "output_range",
     "per_channel",
     "weight_values",
@@ -34,16 +35,34 @@ MATRIX_SOURCES = ("kernel_matrix.c", "kernel_matrix.h", "kernel_requantize.h")
 _Weighted = Conv2D | DepthwiseConv2D | FullyConnected
 
 
-def matrix(operator: Conv2D | FullyConnected, *, groups: int = 1) -> dict[str, Field]:
-    """The ``edgeprune_matrix`` of weights that lie in rows, one an output channel."""
-    rows = weight_values(operator).reshape(operator.weights.shape[0], -1)
+def matrix(
+    operator: Conv2D | FullyConnected,
+    *,
+    groups: int = 1,
+    widest: Conv2D | FullyConnected | None = None,
+) -> dict[str, Field]:
+    """The ``edgeprune_matrix`` of weights that lie in rows, one an output channel.
+
+    Args:
+        operator: the layer.
+        groups: of output channels; the matrix is that of the first.
+        widest: the layer whose weights begin with these, if they are to be taken from them.
+    """
+    rows = matrix_rows(operator)
+    wide = rows if widest is None else matrix_rows(widest)
     return {
-        "weights": Constant("weights", rows),
+        "weights": Constant("weights", wide),
         **per_channel(operator, rows, fold=True),
         "outputs": rows.shape[0] // groups,
         "depth": rows.shape[1],
+        "pitch": wide.shape[1],
         "range": output_range(operator.activation, operator.output),
     }
+
+
+def matrix_rows(operator: Conv2D | FullyConnected) -> npt.NDArray[Any]:
+    """The int8 weights ``[outputs, depth]``, one row an output channel."""
+    return weight_values(operator).reshape(operator.weights.shape[0], -1)
 
 
 def weight_values(operator: _Weighted) -> npt.NDArray[Any]:

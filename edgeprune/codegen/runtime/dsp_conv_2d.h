@@ -73,6 +73,45 @@ EDGEPRUNE_INLINE void edgeprune_dsp_gather(const edgeprune_window *window, const
     }
 }
 
+/* All pixels; `pitch` is not 0 for a nested layer. */
+EDGEPRUNE_INLINE void edgeprune_dsp_conv_2d_with(const int32_t *pairs, const int32_t *channels,
+                                                 const int8_t *input, int8_t *output,
+                                                 int8_t *scratch, edgeprune_window window,
+                                                 int32_t input_zero_point, int32_t pitch,
+                                                 edgeprune_dsp_output range)
+{
+    const int32_t depth = window.kernel_height * window.kernel_width * window.input_channels;
+    const int32_t output_channels = window.output_channels;
+    const int32_t pixels = window.output_height * window.output_width;
+    edgeprune_dsp_block block = {
+        pairs, (int32_t *)(void *)scratch, output, 0, 0, depth, output_channels, channels, pitch};
+    int8_t *const gathered = scratch + EDGEPRUNE_DSP_VECTOR_BYTES(depth);
+    int32_t top = -window.padding_top;
+    int32_t left = -window.padding_left;
+    for (int32_t remaining = pixels; remaining > 0; remaining -= EDGEPRUNE_DSP_VECTORS) {
+        const int32_t count =
+            remaining < EDGEPRUNE_DSP_VECTORS ? remaining : EDGEPRUNE_DSP_VECTORS;
+        int8_t *to = gathered;
+        for (int32_t i = 0; i < count; i++) {
+            edgeprune_dsp_gather(&window, input, top, left, input_zero_point, to);
+            to += depth;
+            left += window.stride_width;
+            if (left == window.output_width * window.stride_width - window.padding_left) {
+                left = -window.padding_left;
+                top += window.stride_height;
+            }
+        }
+        const int32_t second = count > 1 ? 1 : 0;
+        const int32_t third = count > 2 ? 2 : 0;
+        edgeprune_dsp_widen(gathered, gathered + second * depth, gathered + third * depth, depth,
+                            block.vectors);
+        block.second = second * output_channels;
+        block.third = third * output_channels;
+        edgeprune_dsp_matrix_3(&block, depth, output_channels, pitch != 0, range);
+        block.outputs += EDGEPRUNE_DSP_VECTORS * output_channels;
+    }
+}
+
 EDGEPRUNE_INLINE void edgeprune_dsp_conv_2d(
     const edgeprune_dsp_matrix *layer, const int8_t *input, int8_t *output, int8_t *scratch,
     int32_t input_height, int32_t input_width, int32_t input_channels, int32_t output_height,
@@ -96,36 +135,37 @@ EDGEPRUNE_INLINE void edgeprune_dsp_conv_2d(
                                      dilation_width,
                                      padding_top,
                                      padding_left};
-    const int32_t depth = kernel_height * kernel_width * input_channels;
-    const int32_t pixels = output_height * output_width;
     const edgeprune_dsp_output range = {zero_point, low, high, low < zero_point};
-    edgeprune_dsp_block block = {
-        layer->pairs, (int32_t *)(void *)scratch, output, 0, 0, depth, output_channels};
-    int8_t *const gathered = scratch + EDGEPRUNE_DSP_VECTOR_BYTES(depth);
-    int32_t top = -padding_top;
-    int32_t left = -padding_left;
-    for (int32_t remaining = pixels; remaining > 0; remaining -= EDGEPRUNE_DSP_VECTORS) {
-        const int32_t count =
-            remaining < EDGEPRUNE_DSP_VECTORS ? remaining : EDGEPRUNE_DSP_VECTORS;
-        int8_t *to = gathered;
-        for (int32_t i = 0; i < count; i++) {
-            edgeprune_dsp_gather(&window, input, top, left, input_zero_point, to);
-            to += depth;
-            left += stride_width;
-            if (left == output_width * stride_width - padding_left) {
-                left = -padding_left;
-                top += stride_height;
-            }
-        }
-        const int32_t second = count > 1 ? 1 : 0;
-        const int32_t third = count > 2 ? 2 : 0;
-        edgeprune_dsp_widen(gathered, gathered + second * depth, gathered + third * depth, depth,
-                            block.vectors);
-        block.second = second * output_channels;
-        block.third = third * output_channels;
-        edgeprune_dsp_matrix_3(&block, depth, output_channels, range);
-        block.outputs += EDGEPRUNE_DSP_VECTORS * output_channels;
-    }
+    edgeprune_dsp_conv_2d_with(layer->pairs, layer->pairs, input, output, scratch, window,
+                               input_zero_point, 0, range);
+}
+
+EDGEPRUNE_INLINE void edgeprune_dsp_nested_conv_2d(
+    const edgeprune_dsp_nested_matrix *layer, const int8_t *input, int8_t *output, int8_t *scratch,
+    int32_t input_height, int32_t input_width, int32_t input_channels, int32_t output_height,
+    int32_t output_width, int32_t output_channels, int32_t kernel_height, int32_t kernel_width,
+    int32_t stride_height, int32_t stride_width, int32_t dilation_height, int32_t dilation_width,
+    int32_t padding_top, int32_t padding_left, int32_t input_zero_point, int32_t pitch,
+    int32_t zero_point, int32_t low, int32_t high)
+{
+    const edgeprune_window window = {1,
+                                     input_height,
+                                     input_width,
+                                     input_channels,
+                                     output_height,
+                                     output_width,
+                                     output_channels,
+                                     kernel_height,
+                                     kernel_width,
+                                     stride_height,
+                                     stride_width,
+                                     dilation_height,
+                                     dilation_width,
+                                     padding_top,
+                                     padding_left};
+    const edgeprune_dsp_output range = {zero_point, low, high, low < zero_point};
+    edgeprune_dsp_conv_2d_with(layer->pairs, layer->channels, input, output, scratch, window,
+                               input_zero_point, pitch, range);
 }
 
 #endif

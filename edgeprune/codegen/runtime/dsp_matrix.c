@@ -79,24 +79,27 @@ EDGEPRUNE_INLINE int32_t scaled_a(int32_t a, int32_t b)
 
 /*
  * All outputs of a block; the rest are compile-time constants: whether the number of groups is
- * even, and whether that of outputs may be odd.
+ * even, whether that of outputs may be odd, and whether the layer is nested.
  */
 EDGEPRUNE_INLINE void pairs(const edgeprune_dsp_block *block, int32_t even, int32_t may_end_odd,
-                            edgeprune_dsp_output output)
+                            int32_t is_nested, edgeprune_dsp_output output)
 {
     const int32_t groups = (block->depth + 3) / 4;
     const int32_t second = block->second;
     const int32_t third = block->third;
     const int32_t *pair = block->pairs;
+    const int32_t *channels = block->channels;
     int32_t *const x = block->vectors;
     int8_t *y = block->outputs;
     const int8_t *const end = y + block->count;
     x[groups * 2 * EDGEPRUNE_DSP_VECTORS] = MARK;
     do {
-        const int32_t bias = pair[1] >> 8;
-        const int32_t both = (int32_t)((uint32_t)pair[0] + (uint32_t)bias);
+        const int32_t *const first = is_nested ? channels : pair;
+        const int32_t bias = first[1] >> 8;
+        const int32_t both = (int32_t)((uint32_t)first[0] + (uint32_t)bias);
         pair_sums sums = {both, both, both, bias, bias, bias};
-        const int32_t *const multipliers = multiply(pair + 2, x, groups, even, &sums);
+        const int32_t *const behind = multiply(pair + 2, x, groups, even, &sums);
+        const int32_t *const multipliers = is_nested ? channels + 2 : behind;
         const int32_t d0 = scaled_a(sums.a0, sums.b0);
         const int32_t d1 = scaled_a(sums.a1, sums.b1);
         const int32_t d2 = scaled_a(sums.a2, sums.b2);
@@ -107,11 +110,12 @@ EDGEPRUNE_INLINE void pairs(const edgeprune_dsp_block *block, int32_t even, int3
         if (may_end_odd && y == end) {
             return;
         }
-        const edgeprune_dsp_channel b = edgeprune_dsp_channel_of(pair[1], multipliers[1], output);
+        const edgeprune_dsp_channel b = edgeprune_dsp_channel_of(first[1], multipliers[1], output);
         y[third] = edgeprune_dsp_requantize(2 * sums.b2, b, output);
         y[second] = edgeprune_dsp_requantize(2 * sums.b1, b, output);
         *y++ = edgeprune_dsp_requantize(2 * sums.b0, b, output);
-        pair = multipliers + 2;
+        pair = is_nested ? pair + block->pitch : multipliers + 2;
+        channels += 4;
     } while (y != end);
 }
 
@@ -136,34 +140,56 @@ EDGEPRUNE_INLINE edgeprune_dsp_output clamped(const edgeprune_dsp_output *given)
 
 void edgeprune_dsp_relu_even(const edgeprune_dsp_block *block)
 {
-    pairs(block, 1, 0, relu());
+    pairs(block, 1, 0, 0, relu());
 }
 
 void edgeprune_dsp_relu_odd(const edgeprune_dsp_block *block)
 {
-    pairs(block, 0, 0, relu());
+    pairs(block, 0, 0, 0, relu());
 }
 
 void edgeprune_dsp_linear_even(const edgeprune_dsp_block *block, int32_t zero_point)
 {
-    pairs(block, 1, 1, linear(zero_point));
+    pairs(block, 1, 1, 0, linear(zero_point));
 }
 
 void edgeprune_dsp_linear_odd(const edgeprune_dsp_block *block, int32_t zero_point)
 {
-    pairs(block, 0, 1, linear(zero_point));
+    pairs(block, 0, 1, 0, linear(zero_point));
 }
 
 void edgeprune_dsp_clamped_even(const edgeprune_dsp_block *block,
                                     const edgeprune_dsp_output *output)
 {
-    pairs(block, 1, 1, clamped(output));
+    pairs(block, 1, 1, 0, clamped(output));
 }
 
 void edgeprune_dsp_clamped_odd(const edgeprune_dsp_block *block,
                                    const edgeprune_dsp_output *output)
 {
-    pairs(block, 0, 1, clamped(output));
+    pairs(block, 0, 1, 0, clamped(output));
+}
+
+void edgeprune_dsp_nested_relu_even(const edgeprune_dsp_block *block)
+{
+    pairs(block, 1, 0, 1, relu());
+}
+
+void edgeprune_dsp_nested_relu_odd(const edgeprune_dsp_block *block)
+{
+    pairs(block, 0, 0, 1, relu());
+}
+
+void edgeprune_dsp_nested_clamped_even(const edgeprune_dsp_block *block,
+                                       const edgeprune_dsp_output *output)
+{
+    pairs(block, 1, 1, 1, clamped(output));
+}
+
+void edgeprune_dsp_nested_clamped_odd(const edgeprune_dsp_block *block,
+                                      const edgeprune_dsp_output *output)
+{
+    pairs(block, 0, 1, 1, clamped(output));
 }
 
 /* The last, which is not whole, of one vector. */

@@ -17,6 +17,8 @@
  * needs no register to know its end.
  *
  * A pair in flash: the first words of a and b (dsp_requantize.h), the weights, both multipliers.
+ * Of a nested layer, which uses the first weights of the first pairs of a wider one, both words of
+ * its own channels stand apart: first words of a and b, both multipliers, for each pair.
  * Vectors: widened to int16 in the weights' order, [group][half of the group][vector], a word each.
  *
  * Bounds: |bias| + 128 * sum of |weights| of a channel is below 2^23, which the generator has
@@ -40,6 +42,11 @@ typedef struct edgeprune_dsp_matrix {
     const int32_t *pairs; /* [(outputs + 1) / 2][2 + 2 * groups + 2] */
 } edgeprune_dsp_matrix;
 
+typedef struct edgeprune_dsp_nested_matrix {
+    const int32_t *pairs;    /* of the wider layer, of which `pitch` words are a pair */
+    const int32_t *channels; /* [(outputs + 1) / 2][4] */
+} edgeprune_dsp_nested_matrix;
+
 /* A matrix and up to three vectors. */
 typedef struct edgeprune_dsp_block {
     const int32_t *pairs;
@@ -49,6 +56,8 @@ typedef struct edgeprune_dsp_block {
     int32_t third;  /* 0 for a vector that is not there: the first's are written over its own */
     int32_t depth;  /* of a vector, at least 1 */
     int32_t count;  /* of its outputs, at least 1 */
+    const int32_t *channels; /* of a nested layer, else not read */
+    int32_t pitch;           /* words of a pair, the same */
 } edgeprune_dsp_block;
 
 /*
@@ -65,13 +74,42 @@ void edgeprune_dsp_clamped_even(const edgeprune_dsp_block *block,
 void edgeprune_dsp_clamped_odd(const edgeprune_dsp_block *block,
                                    const edgeprune_dsp_output *output);
 
-/* The right one of them, for a block with the compile-time constants that follow it. */
-EDGEPRUNE_INLINE void edgeprune_dsp_matrix_3(const edgeprune_dsp_block *block, int32_t depth,
+/* The same for nested layers. */
+void edgeprune_dsp_nested_relu_even(const edgeprune_dsp_block *block);
+void edgeprune_dsp_nested_relu_odd(const edgeprune_dsp_block *block);
+void edgeprune_dsp_nested_clamped_even(const edgeprune_dsp_block *block,
+                                       const edgeprune_dsp_output *output);
+void edgeprune_dsp_nested_clamped_odd(const edgeprune_dsp_block *block,
+                                      const edgeprune_dsp_output *output);
+
+EDGEPRUNE_INLINE void edgeprune_dsp_nested_3(const edgeprune_dsp_block *block, int32_t depth,
                                              int32_t count, edgeprune_dsp_output output)
 {
     const int32_t is_even = (depth + 3) / 4 % 2 == 0;
     const int32_t is_linear = output.low == -128 && output.high == 127;
     if (is_linear && !output.is_signed && count % 2 == 0) {
+        if (is_even) {
+            edgeprune_dsp_nested_relu_even(block);
+        } else {
+            edgeprune_dsp_nested_relu_odd(block);
+        }
+    } else if (is_even) {
+        edgeprune_dsp_nested_clamped_even(block, &output);
+    } else {
+        edgeprune_dsp_nested_clamped_odd(block, &output);
+    }
+}
+
+/* The right one of all, for a block with the compile-time constants that follow it. */
+EDGEPRUNE_INLINE void edgeprune_dsp_matrix_3(const edgeprune_dsp_block *block, int32_t depth,
+                                             int32_t count, int32_t is_nested,
+                                             edgeprune_dsp_output output)
+{
+    const int32_t is_even = (depth + 3) / 4 % 2 == 0;
+    const int32_t is_linear = output.low == -128 && output.high == 127;
+    if (is_nested) {
+        edgeprune_dsp_nested_3(block, depth, count, output);
+    } else if (is_linear && !output.is_signed && count % 2 == 0) {
         if (is_even) {
             edgeprune_dsp_relu_even(block);
         } else {

@@ -91,7 +91,7 @@ void edgeprune_kernel_conv_2d(const edgeprune_conv_2d *layer, const int8_t *inpu
             convolve(layer, &filters,
                      input + batch * in_size + group * (window->input_channels / layer->groups),
                      output + batch * out_size + group * filters.outputs, scratch);
-            filters.weights += filters.outputs * filters.depth;
+            filters.weights += filters.outputs * filters.pitch;
             filters.bias += filters.outputs;
             filters.multiplier += filters.outputs;
             filters.shift += filters.outputs;

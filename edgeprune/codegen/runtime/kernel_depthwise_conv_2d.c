@@ -26,11 +26,11 @@ static patch locate(const edgeprune_depthwise_conv_2d *layer, const int8_t *imag
     patch inside = {image, layer->weights, rows.end - rows.begin, columns.end - columns.begin,
                     window->dilation_width * window->input_channels,
                     window->dilation_height * window->input_width * window->input_channels,
-                    window->kernel_width * window->output_channels};
+                    window->kernel_width * layer->pitch};
     if (inside.rows > 0 && inside.columns > 0) {
         inside.input += (y * window->input_width + x) * window->input_channels;
         inside.weights += (rows.begin * window->kernel_width + columns.begin)
-                          * window->output_channels;
+                          * layer->pitch;
     }
     return inside;
 }
@@ -46,7 +46,7 @@ static void one_channel(const edgeprune_depthwise_conv_2d *layer, const patch *i
                         int32_t in_channel, int32_t channel, int8_t *output)
 {
     const int32_t offset = layer->input_offset;
-    const int32_t stride = layer->window.output_channels;
+    const int32_t stride = layer->pitch;
     int32_t sum = layer->bias[channel];
     for (int32_t row = 0; row < inside->rows; row++) {
         const int8_t *x = inside->input + row * inside->input_row + in_channel;
@@ -65,7 +65,7 @@ static void four_channels(const edgeprune_depthwise_conv_2d *layer, const patch 
                           int32_t channel, int8_t *output)
 {
     const int32_t offset = layer->input_offset;
-    const int32_t channels = layer->window.output_channels;
+    const int32_t pitch = layer->pitch;
     const int32_t step = inside->input_step;
     int32_t sum0 = layer->bias[channel];
     int32_t sum1 = layer->bias[channel + 1];
@@ -80,7 +80,7 @@ static void four_channels(const edgeprune_depthwise_conv_2d *layer, const patch 
             sum2 += w[2] * (x[2] + offset);
             sum3 += w[3] * (x[3] + offset);
             x += step;
-            w += channels;
+            w += pitch;
         }
     }
     output[channel] = finish(layer, channel, sum0);

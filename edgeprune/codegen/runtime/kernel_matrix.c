@@ -9,11 +9,12 @@ static inline int8_t finish(const edgeprune_matrix *matrix, int32_t n, int32_t s
 void edgeprune_kernel_matrix_1(const edgeprune_matrix *matrix, const int8_t *x, int8_t *y)
 {
     const int8_t *const end = x + matrix->depth;
+    const int32_t unused = matrix->pitch - matrix->depth;
     const int8_t *row0 = matrix->weights;
     for (int32_t n = 0; n < matrix->outputs; n += 2) {
         /* The last row of an odd number is computed twice, to the same result. */
         const int32_t m = n + 1 < matrix->outputs ? n + 1 : n;
-        const int8_t *row1 = row0 + (m - n) * matrix->depth;
+        const int8_t *row1 = row0 + (m - n) * matrix->pitch;
         int32_t sum0 = matrix->bias[n];
         int32_t sum1 = matrix->bias[m];
         for (const int8_t *value = x; value != end; value++) {
@@ -22,7 +23,7 @@ void edgeprune_kernel_matrix_1(const edgeprune_matrix *matrix, const int8_t *x, 
         }
         y[n] = finish(matrix, n, sum0);
         y[m] = finish(matrix, m, sum1);
-        row0 = row1;
+        row0 = row1 + unused;
     }
 }
 
@@ -30,11 +31,12 @@ void edgeprune_kernel_matrix_2(const edgeprune_matrix *matrix, const int8_t *x0,
                                int8_t *y0, int8_t *y1)
 {
     const int32_t depth = matrix->depth;
+    const int32_t pitch = matrix->pitch;
     const int8_t *row0 = matrix->weights;
     for (int32_t n = 0; n < matrix->outputs; n += 2) {
         /* The last row of an odd number is computed twice, to the same result. */
         const int32_t m = n + 1 < matrix->outputs ? n + 1 : n;
-        const int8_t *row1 = row0 + (m - n) * depth;
+        const int8_t *row1 = row0 + (m - n) * pitch;
         int32_t sum00 = matrix->bias[n];
         int32_t sum01 = matrix->bias[m];
         int32_t sum10 = sum00;
@@ -53,6 +55,6 @@ void edgeprune_kernel_matrix_2(const edgeprune_matrix *matrix, const int8_t *x0,
         y0[m] = finish(matrix, m, sum01);
         y1[n] = finish(matrix, n, sum10);
         y1[m] = finish(matrix, m, sum11);
-        row0 = row1 + depth;
+        row0 = row1 + pitch;
     }
 }

@@ -4,7 +4,8 @@
  *
  *     y[n] = clamp(rescale(bias[n] + sum over k of weights[n][k] * x[k]))
  *
- * Shapes: weights [outputs][depth], x [depth], y [outputs]. x and y must not overlap.
+ * Shapes: weights [outputs][pitch], of which each row's first depth are used, x [depth],
+ * y [outputs]. x and y must not overlap.
  * Bounds: |bias[n]| + 128 * sum over k of |weights[n][k]| is below 2^31, which the generator has
  * checked, so that no partial sum overflows.
  */
@@ -18,12 +19,13 @@ extern "C" {
 #endif
 
 typedef struct edgeprune_matrix {
-    const int8_t *weights;     /* [outputs][depth] */
+    const int8_t *weights;     /* [outputs][pitch] */
     const int32_t *bias;       /* [outputs]; holds -zero point of x * sum of the row's weights */
     const int32_t *multiplier; /* [outputs] */
     const int8_t *shift;       /* [outputs] */
     int32_t outputs;           /* at least 1 */
     int32_t depth;             /* at least 1 */
+    int32_t pitch;             /* from one row to the next; at least depth */
     edgeprune_range range;
 } edgeprune_matrix;
 

@@ -1,8 +1,9 @@
 /*
  * edgeprune: four int8 vectors at a time times an int8 matrix, requantized, on cores without SIMD.
  *
- * Shapes: weights [outputs][taps] and x [taps][2] as in scalar_dot.h, order [taps]: which value of
- * a vector each tap meets, from 0 to 255; channels [outputs][2] as in scalar_requantize.h.
+ * Shapes: weights [outputs][pitch], of which each row's first taps are used, and x [taps][2] as in
+ * scalar_dot.h, order [taps]: which value of a vector each tap meets, from 0 to 255; channels
+ * [outputs][2] as in scalar_requantize.h.
  * Bounds: those of scalar_dot.h and scalar_requantize.h.
  */
 #ifndef EDGEPRUNE_SCALAR_MATRIX_H
@@ -46,7 +47,7 @@ EDGEPRUNE_INLINE void edgeprune_scalar_pair(const edgeprune_scalar_matrix *matri
 /* The outputs of four vectors, one [outputs] after the other. */
 EDGEPRUNE_INLINE void edgeprune_scalar_matrix_4(const edgeprune_scalar_matrix *matrix,
                                                 const uint32_t *x, int8_t *y, int32_t outputs,
-                                                int32_t taps, int32_t group,
+                                                int32_t taps, int32_t pitch, int32_t group,
                                                 edgeprune_scalar_output output)
 {
     const int8_t *weights = matrix->weights;
@@ -54,7 +55,7 @@ EDGEPRUNE_INLINE void edgeprune_scalar_matrix_4(const edgeprune_scalar_matrix *m
     const int32_t *const end = channel + 2 * outputs;
     do {
         int32_t sums[EDGEPRUNE_SCALAR_VECTORS];
-        weights = edgeprune_scalar_dot(weights, x, taps, group, sums);
+        weights = edgeprune_scalar_dot(weights, x, taps, group, sums) + (pitch - taps);
         const int32_t first = channel[0];
         const int32_t multiplier = channel[1];
         const int32_t bias = edgeprune_scalar_bias(first);

@@ -17,8 +17,8 @@
 
 EDGEPRUNE_INLINE void edgeprune_scalar_pointwise_conv_2d(
     const edgeprune_scalar_matrix *layer, const int8_t *input, int8_t *output, int8_t *scratch,
-    int32_t pixels, int32_t depth, int32_t outputs, int32_t taps, int32_t group, int32_t ordered,
-    int32_t long_multiply, int32_t zero_point, int32_t low, int32_t high)
+    int32_t pixels, int32_t depth, int32_t outputs, int32_t taps, int32_t pitch, int32_t group,
+    int32_t ordered, int32_t long_multiply, int32_t zero_point, int32_t low, int32_t high)
 {
     const edgeprune_scalar_output range = {long_multiply, zero_point, low, high};
     uint32_t *const x = (uint32_t *)(void *)scratch;
@@ -28,7 +28,8 @@ EDGEPRUNE_INLINE void edgeprune_scalar_pointwise_conv_2d(
         const int32_t is_rest = left < EDGEPRUNE_SCALAR_VECTORS;
         edgeprune_scalar_pair(layer, input, left > 1 ? depth : 0, left > 2 ? 2 * depth : 0,
                               left > 3 ? 3 * depth : 0, x, depth, taps, ordered);
-        edgeprune_scalar_matrix_4(layer, x, is_rest ? rest : output, outputs, taps, group, range);
+        edgeprune_scalar_matrix_4(layer, x, is_rest ? rest : output, outputs, taps, pitch,
+                                  group, range);
         if (is_rest) {
             memcpy(output, rest, (size_t)(left * outputs));
         }
