@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import model_validator
@@ -38,6 +39,9 @@ _DENSE_PERCENT = 25.0
 
 #: Largest M of N:M, so that no pattern is beyond the highest sparsity.
 _LARGEST_GROUP = 32
+
+#: Nested operating points of one image, each with code of its own.
+_MOST_LEVELS = 8
 
 #: Channels that a block spans at most, either way.
 _LARGEST_SPAN = 64
@@ -97,6 +101,12 @@ class Pruning(Declaration):
     )
     exclude: tuple[str, ...] = option(
         "layers left alone, by name or by shell pattern, also of those in only", default=()
+    )
+    levels: tuple[float, ...] = option(
+        "nested operating points of one image, as shares of the channels, the first 1.0, then"
+        " falling: [1.0, 0.6, 0.3]; edgeprune_set_level switches them on the device; only for"
+        " structure = 'channel', and sparsity, start and schedule are not read",
+        default=(),
     )
     start: Literal["trained", "scratch"] = option(
         "prune the trained network, or train another one from random weights while it is pruned",
@@ -233,6 +243,26 @@ class Pruning(Declaration):
                 "allocation = 'global' moves sparsity from layer to layer, and structure = 'n:m' "
                 "gives each group of every layer the same"
             )
+
+    @model_validator(mode="after")
+    def _levels_are_nested(self) -> Pruning:
+        if not self.levels:
+            return self
+        written = f"levels = {list(self.levels)}"
+        if self.structure != "channel":
+            raise ValueError(f"{written} needs structure = 'channel', not {self.structure!r}")
+        if self.levels[0] != 1.0 or len(self.levels) < 2:
+            raise ValueError(f"{written} must begin with 1.0, and have a second level")
+        if any(low >= high for high, low in pairwise(self.levels)) or self.levels[-1] <= 0:
+            raise ValueError(f"{written} must fall, and stay above 0")
+        if len(self.levels) > _MOST_LEVELS:
+            raise ValueError(f"{written} are more than {_MOST_LEVELS}")
+        if self.scored_by in _AFTER_TRAINING:
+            raise ValueError(
+                f"criterion = {self.scored_by!r} scores what pruning does to the weights; levels "
+                "are ranked before: choose l1, l2, taylor, gradient or random"
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_is_trained(self) -> Pruning:
