@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgeprune.evaluation.measurement import Measurement, Record
+from edgeprune.evaluation.measurement import Agreement, Measurement, Record
 from edgeprune.target import Budgets
 
 __all__ = ["Check", "Status", "Verdict", "judge"]
@@ -123,7 +123,7 @@ def judge(measurement: Measurement, budgets: Budgets) -> Verdict:
         for name, rule in _RULES.items()
         if (limit := getattr(budgets, name)) is not None
     ]
-    agreement = measurement.agreement
+    agreement = _agreement(measurement)
     if agreement is not None:
         checks.append(
             Check(
@@ -139,6 +139,15 @@ def judge(measurement: Measurement, budgets: Budgets) -> Verdict:
             )
         )
     return Verdict(checks=tuple(checks))
+
+
+def _agreement(measurement: Measurement) -> Agreement | None:
+    """That of the full network, or of the first level whose bits differ."""
+    for point in measurement.levels:
+        if point.agreement is not None and not point.agreement.identical:
+            place = f"level {point.level}: {point.agreement.first_difference}"
+            return point.agreement.model_copy(update={"first_difference": place})
+    return measurement.agreement
 
 
 def _check(name: str, rule: _Rule, measurement: Measurement, limit: float) -> Check:

@@ -173,9 +173,9 @@ class HostProgram:
         _in_parts(run, len(rows))
         return inputs
 
-    def infer_pcm(self, clips: NDArray[np.int16]) -> NDArray[np.int8]:
+    def infer_pcm(self, clips: NDArray[np.int16], level: int = 0) -> NDArray[np.int8]:
         """Scores of clips, from PCM: :meth:`quantize_pcm`, then :meth:`invoke`."""
-        return self.invoke(self.quantize_pcm(clips))
+        return self.invoke(self.quantize_pcm(clips), level)
 
     def _run(
         self,

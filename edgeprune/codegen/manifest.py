@@ -164,15 +164,26 @@ class Manifest:
         Raises:
             ModelError: the program has no such level.
         """
+        return self._level(level).layers
+
+    def input_of(self, level: int) -> Endpoint:
+        """The input at a level; raises what :meth:`layers_of` does."""
+        return self._level(level).input
+
+    def output_of(self, level: int) -> Endpoint:
+        """The output at a level; raises what :meth:`layers_of` does."""
+        return self._level(level).output
+
+    def _level(self, level: int) -> Level | Manifest:
         if level == 0:
-            return self.layers
+            return self
         if not 0 < level < len(self.levels):
             raise ModelError(
                 f"the program has no level {level}",
                 where=f"program {self.identity}",
                 hint=f"it has {max(1, len(self.levels))}; 0 is the full network",
             )
-        return self.levels[level].layers
+        return self.levels[level]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, with the layout's version."""

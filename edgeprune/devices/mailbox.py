@@ -37,6 +37,7 @@ class Command(IntEnum):
     FEATURES = 4
     INFER = 5
     READ_FRAME = 6
+    LEVEL = 16  # and above: this number plus the level
 
 
 class Status(IntEnum):
@@ -135,6 +136,14 @@ class Mailbox:
             )
         return FirmwareInfo(*_INFO.unpack(payload))
 
+    def set_level(self, level: int) -> None:
+        """Set the operating point of a model that has several; 0 is the full network.
+
+        Raises:
+            DeviceError: the firmware's model has no such level.
+        """
+        self._send(Command.LEVEL + level, f"LEVEL {level}")
+
     def request(
         self, command: Command, payload: bytes = b"", *, identity: str | None = None
     ) -> bytes:
@@ -149,6 +158,11 @@ class Mailbox:
             IdentityError: the firmware has another front-end.
             DeviceError: the firmware refused, or the payload is too long.
         """
+        return self._send(command, command.name, payload, identity=identity)
+
+    def _send(
+        self, command: int, name: str, payload: bytes = b"", *, identity: str | None = None
+    ) -> bytes:
         if len(payload) > self.capacity:
             raise DeviceError(
                 f"a payload of {len(payload)} bytes does not fit the mailbox of {self.capacity}",
@@ -172,7 +186,7 @@ class Mailbox:
         if answer.status != Status.OK:
             known = answer.status in _REASONS
             reason = _REASONS[Status(answer.status)] if known else f"answered {answer.status}"
-            raise DeviceError(f"the firmware {reason} ({command.name})", where=self._where)
+            raise DeviceError(f"the firmware {reason} ({name})", where=self._where)
         return answer.payload
 
     def _answer(self) -> _Answer:

@@ -99,6 +99,7 @@ class ImageDevice:
         memory: origins and sizes.
         manifest: of the program that the image was built from.
         timeout_s: wall-clock limit of one request, in seconds.
+        level: the operating point that sessions begin at; 0 is the full network.
     """
 
     name: str
@@ -107,6 +108,7 @@ class ImageDevice:
     memory: Memory
     manifest: Manifest
     timeout_s: float = 60.0
+    level: int = 0
 
     @abstractmethod
     def board(self, elf: Elf) -> Board:
@@ -182,6 +184,9 @@ class ImageSession(Closing):
             mailbox = self._elf.symbol(SYMBOL)
             self._mailbox = Mailbox(board, mailbox.address, mailbox.size, where=device.name)
             self._check_identity()
+            self._level = 0
+            if device.level:
+                self.set_level(device.level)
         except BaseException:
             self.close()
             raise
@@ -206,6 +211,22 @@ class ImageSession(Closing):
                     hint="build the image again from this program",
                 )
 
+    def set_level(self, level: int) -> None:
+        """Set the operating point of the inferences that follow; 0 is the full network.
+
+        Raises:
+            ModelError: the program has no such level.
+        """
+        self._device.manifest.layers_of(level)
+        self._running()
+        if self._device.manifest.levels:
+            self._mailbox.set_level(level)
+        self._level = level
+
+    @property
+    def _layers(self) -> tuple[Layer, ...]:
+        return self._device.manifest.layers_of(self._level)
+
     def _running(self) -> Board:
         if self._board is None:
             raise DeviceError(
@@ -226,16 +247,17 @@ class ImageSession(Closing):
             raise
 
     def _counted(self, work: Callable[[], _T]) -> tuple[_T, Profile]:
-        return self._running().counted(work, self._device.manifest.layers)
+        return self._running().counted(work, self._layers)
 
     def _traced(self, work: Callable[[], object], memory_address: int) -> list[bytes]:
         """What each layer has written when it returns."""
         board = self._running()
-        layers = self._device.manifest.layers
+        layers = self._layers
+        regions = {layer.index: layer.output for layer in layers}
         outputs: dict[int, bytes] = {}
 
         def keep(index: int) -> None:
-            region = layers[index].output
+            region = regions[index]
             outputs[index] = board.read(memory_address + region.offset, region.size)
 
         board.watched(work, layers, keep)
@@ -264,8 +286,10 @@ class NetworkSession(ImageSession):
         self._memory_address = self._elf.symbol(NETWORK_SYMBOL).address
 
     def reset(self) -> None:
-        """Start a new sequence: variables get their initial values."""
+        """Start a new sequence: variables get their initial values; the level stays."""
         self._request(Command.RESET)
+        if self._level:
+            self.set_level(self._level)
 
     def invoke(self, values: NDArray[Any] | None = None) -> NDArray[Any]:
         """One inference.
@@ -301,7 +325,7 @@ class NetworkSession(ImageSession):
     def _write(self, values: NDArray[Any] | None) -> None:
         if values is None:
             return
-        end = self._device.manifest.input
+        end = self._device.manifest.input_of(self._level)
         if values.dtype != end.dtype or values.size != end.elements:
             raise DeviceError(
                 f"the network's input is {end.dtype} {list(end.shape)}; this one is "
@@ -311,7 +335,7 @@ class NetworkSession(ImageSession):
         self._running().write(self._memory_address + end.offset, values.tobytes())
 
     def _output(self) -> NDArray[Any]:
-        end = self._device.manifest.output
+        end = self._device.manifest.output_of(self._level)
         data = self._running().read(self._memory_address + end.offset, end.size)
         return np.frombuffer(data, end.dtype).copy()
 

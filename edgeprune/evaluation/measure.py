@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +17,14 @@ from edgeprune.evaluation.measurement import (
     Agreement,
     Footprint,
     Latency,
+    OperatingPoint,
     confusion_matrix,
 )
 from edgeprune.firmware import Sizes
 from edgeprune.progress import Progress
 from edgeprune.recipe import Evaluation
 
-__all__ = ["Host", "OnDevice", "OnHost", "measure_device", "measure_host"]
+__all__ = ["Host", "OnDevice", "OnHost", "measure_device", "measure_host", "measure_levels"]
 
 #: Clips that the wall time on the host is the median of.
 _TIMED_CLIPS = 51
@@ -145,7 +146,7 @@ def measure_device(
         measured=min(evaluation.counted_clips, len(clips)),
         identity=host.device.frontend.identity,
         progress=progress,
-        description=f"run clips on {device.name}",
+        description=f"run clips on {device.name}{_at(device.level)}",
     )
     scores = np.stack([result.scores for result in results])
     names = [test.names[index] for index in chosen]
@@ -156,6 +157,50 @@ def measure_device(
         sizes=sizes,
         stack_bytes=max(result.cost.stack_bytes or 0 for result in results if result.cost),
     )
+
+
+def _at(level: int) -> str:
+    return f" at level {level}" if level else ""
+
+
+def measure_levels(
+    host: Host,
+    test: Split,
+    on_host: OnHost,
+    on_device: OnDevice | None,
+    run_device: Callable[[int], OnDevice] | None,
+) -> tuple[OperatingPoint, ...]:
+    """Measure every level of a network with levels.
+
+    Args:
+        host: the program on this machine.
+        test: the clips.
+        on_host: what was measured at level 0.
+        on_device: the same; None where the device is this machine.
+        run_device: measures another level on the device, if there is one.
+
+    Returns:
+        The full network first; nothing for a program without levels.
+    """
+    points = []
+    for level, made in enumerate(host.program.manifest.levels):
+        accuracy = on_host.accuracy
+        there = on_device
+        if level:
+            scores = host.program.infer_pcm(test.pcm, level)
+            accuracy = Accuracy.from_scores(scores, test.labels)
+            there = run_device(level) if run_device else None
+        points.append(
+            OperatingPoint(
+                level=level,
+                macs=made.macs,
+                accuracy=accuracy,
+                device_accuracy=there.accuracy if there else None,
+                latency=there.latency if there else None,
+                agreement=there.agreement if there else None,
+            )
+        )
+    return tuple(points)
 
 
 def _sample(labels: NDArray[np.int16], count: int, seed: int) -> NDArray[np.intp]:
@@ -192,7 +237,8 @@ def _agreement(
     scores: NDArray[np.int8],
     names: Sequence[str],
 ) -> Agreement:
-    differing = np.flatnonzero((host.program.infer_pcm(clips) != scores).any(axis=1))
+    computed = host.program.infer_pcm(clips, device.level)
+    differing = np.flatnonzero((computed != scores).any(axis=1))
     if not len(differing):
         return Agreement(clips=len(clips), identical=True)
     first = int(differing[0])
@@ -210,8 +256,9 @@ def _first_difference(device: ImageDevice, host: Host, clip: NDArray[np.int16]) 
         if not np.array_equal(there.frontend_pcm(clip), here.frontend_pcm(clip)):
             return "the front-end"
         traced = there.trace(clip)
-    computed = host.program.trace(host.program.quantize_pcm(clip[np.newaxis])[0])
-    for layer, on_device, on_host in zip(device.manifest.layers, traced, computed, strict=True):
+    layers = device.manifest.layers_of(device.level)
+    computed = host.program.trace(host.program.quantize_pcm(clip[np.newaxis])[0], device.level)
+    for layer, on_device, on_host in zip(layers, traced, computed, strict=True):
         if on_device != on_host.tobytes():
             return f"layer {layer.index}, {layer.op}, {layer.name}"
     return "after the last layer"

@@ -17,6 +17,7 @@ __all__ = [
     "Footprint",
     "Latency",
     "Measurement",
+    "OperatingPoint",
     "Record",
     "confusion_matrix",
 ]
@@ -114,6 +115,17 @@ class Complexity(Record):
     nonzero: int = Field(description="those that are not zero")
 
 
+class OperatingPoint(Record):
+    """One level of a network with levels, on one target."""
+
+    level: int = Field(ge=0, description="what edgeprune_set_level takes; 0 is the full network")
+    macs: int = Field(description="multiply-accumulates of one inference")
+    accuracy: Accuracy = Field(description="int8, all test clips, on the host build")
+    device_accuracy: Accuracy | None = Field(description="int8, the sample that ran on the device")
+    latency: Latency | None = Field(description="absent where the device can't count")
+    agreement: Agreement | None = Field(description="absent where the device is the host")
+
+
 class Measurement(Record):
     """One model on one target."""
 
@@ -134,6 +146,10 @@ class Measurement(Record):
     labels: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...] = Field(
         description="test clips by true label (row) and by highest score (column)"
+    )
+    levels: tuple[OperatingPoint, ...] = Field(
+        default=(),
+        description="every operating point, the full network first; empty without pruning.levels",
     )
 
 

@@ -115,13 +115,11 @@ def _sorted_channels(channels: ChannelMap, levels: NDArray[np.int64]) -> NDArray
 
 
 def _is_uniform(group: ChannelGroup) -> bool:
-    """Whether all its kernels make all its channels, in one order, so that they can be exchanged."""
+    """Whether all its kernels make all its channels, in one order: they can be exchanged."""
     return all(np.array_equal(each.outputs, group.channels) for each in group.kernels)
 
 
-def _reordered(
-    values: NDArray[Any], variable: Variable, order: NDArray[np.int64]
-) -> NDArray[Any]:
+def _reordered(values: NDArray[Any], variable: Variable, order: NDArray[np.int64]) -> NDArray[Any]:
     for axis, numbers in variable.axes.items():
         places: dict[int, list[int]] = defaultdict(list)
         for place, number in enumerate(numbers.tolist()):
@@ -203,7 +201,11 @@ class _Part(keras.layers.Layer):  # type: ignore[misc]
                 else keras.ops.conv
             )
             outputs = convolve(
-                inputs, kernel, whole.strides, whole.padding, whole.data_format,
+                inputs,
+                kernel,
+                whole.strides,
+                whole.padding,
+                whole.data_format,
                 whole.dilation_rate,
             )
         if whole.use_bias:

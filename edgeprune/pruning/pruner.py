@@ -18,12 +18,13 @@ from edgeprune.models.trainer import BestWeights, EpochRecord, Score, evaluate
 from edgeprune.models.training import score, training_clips
 from edgeprune.progress import Progress
 from edgeprune.pruning.batchnorm import reestimate
+from edgeprune.pruning.levels import train_levels
 from edgeprune.pruning.patient import Patient
 from edgeprune.pruning.plan import Plan
 from edgeprune.pruning.surgery import clone, fresh
 from edgeprune.recipe import Recipe
 
-__all__ = ["PrunedModel", "prune"]
+__all__ = ["PrunedModel", "load_levels", "prune"]
 
 _SUMMARY = "pruning.json"
 
@@ -39,6 +40,8 @@ class PrunedModel:
         dense_cost: multiply-accumulates and parameters of the dense network.
         dense_validation: its float accuracy on the validation split.
         dense_test: the same on the test split.
+        levels: the operating points below ``model``, which is the full network then; empty where
+            the recipe asks for none.
     """
 
     model: TrainedModel
@@ -47,19 +50,25 @@ class PrunedModel:
     dense_cost: Cost
     dense_validation: Score
     dense_test: Score
+    levels: tuple[TrainedModel, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """What ``pruning.json`` holds: structure, criterion, dense and pruned side by side."""
-        return {
+        table: dict[str, Any] = {
             "structure": self.structure,
             "criterion": self.criterion,
             "dense": _side(self.dense_cost, self.dense_validation, self.dense_test),
             "pruned": _side(self.model.cost, self.model.validation, self.model.test),
         }
+        if self.levels:
+            table["levels"] = [_side(each.cost, each.validation, each.test) for each in self.levels]
+        return table
 
     def save(self, folder: Path) -> None:
-        """Write the model and ``pruning.json`` into a folder."""
+        """Write the model, its further levels and ``pruning.json`` into a folder."""
         self.model.save(folder)
+        for number, level in enumerate(self.levels, start=1):
+            level.save(folder / _level_folder(number))
         text = json.dumps(self.summary(), indent=1)
         (folder / _SUMMARY).write_text(text + "\n", encoding="utf-8")
 
@@ -82,9 +91,26 @@ class PrunedModel:
                 dense_cost=Cost.restore(dense["cost"]),
                 dense_validation=Score(**dense["validation"]),
                 dense_test=Score(**dense["test"]),
+                levels=load_levels(folder),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"is not a pruning summary: {error}", where=str(path)) from error
+
+
+def _level_folder(level: int) -> str:
+    return f"level_{level}"
+
+
+def load_levels(folder: Path) -> tuple[TrainedModel, ...]:
+    """The operating points below the full network in a folder that :class:`PrunedModel` wrote.
+
+    Raises:
+        StoreError: a file is missing or damaged.
+    """
+    levels: list[TrainedModel] = []
+    while (path := folder / _level_folder(len(levels) + 1)).is_dir():
+        levels.append(TrainedModel.load(path))
+    return tuple(levels)
 
 
 def _side(cost: Cost, validation: Score, test: Score) -> dict[str, Any]:
@@ -106,6 +132,9 @@ def prune(
     the rest of the epochs train the smaller network. Of the epochs at the final sparsity, the
     weights with the lowest validation loss are kept.
 
+    With levels nothing is taken out: the network learns to work with fewer of its channels, see
+    :func:`edgeprune.pruning.levels.train_levels`.
+
     A sparsity of 0 takes nothing out and trains all the same: the dense control.
 
     Args:
@@ -123,14 +152,22 @@ def prune(
         DatasetError: the recipe asks for background noise that the data set lacks.
     """
     spec = recipe.pruning
-    nothing = spec.structure == "none"
+    levels: tuple[TrainedModel, ...] = ()
+    if spec.structure == "none":
+        model = dense
+    elif spec.levels:
+        model, *narrower = train_levels(recipe, dense, dataset, features, progress)
+        levels = tuple(narrower)
+    else:
+        model = _pruned(recipe, dense, dataset, features, progress)
     return PrunedModel(
-        model=dense if nothing else _pruned(recipe, dense, dataset, features, progress),
+        model=model,
         structure=spec.structure,
         criterion=spec.scored_by,
         dense_cost=dense.cost,
         dense_validation=dense.validation,
         dense_test=dense.test,
+        levels=levels,
     )
 
 

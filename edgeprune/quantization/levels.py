@@ -52,9 +52,7 @@ class _Int8:
         return np.asarray(self.values.astype(np.float64) * self.scales.reshape(shape))
 
 
-def quantize_levels(
-    networks: Sequence[Any], calibration: NDArray[np.float32]
-) -> tuple[bytes, ...]:
+def quantize_levels(networks: Sequence[Any], calibration: NDArray[np.float32]) -> tuple[bytes, ...]:
     """Convert networks that lie in each other.
 
     Layers whose kernel is no leading block of the widest's keep the int8 values that TensorFlow
@@ -80,9 +78,7 @@ def quantize_levels(
     return (first, *(_narrower(network, wide, calibration) for network in networks[1:]))
 
 
-def _narrower(
-    network: Any, wide: Mapping[str, _Int8], calibration: NDArray[np.float32]
-) -> bytes:
+def _narrower(network: Any, wide: Mapping[str, _Int8], calibration: NDArray[np.float32]) -> bytes:
     folded = fold(network)
     shared = {
         layer.name: block
@@ -143,9 +139,7 @@ def _by_layer(folded: Any, graph: Graph) -> dict[str, _Int8]:
         weights, quantization = operator.weights, operator.weights.quantization
         if weights.data is not None and quantization is not None:
             axis = 3 if isinstance(operator, DepthwiseConv2D) else 0
-            found[name] = _Int8(
-                weights.data, np.array(quantization.scales, dtype=np.float64), axis
-            )
+            found[name] = _Int8(weights.data, np.array(quantization.scales, dtype=np.float64), axis)
     return found
 
 
@@ -210,15 +204,13 @@ def _write(model: Any, tensor: int, values: NDArray[Any], scales: NDArray[np.flo
     described.Quantization().ScaleAsNumpy()[:] = scales.astype(np.float32)
 
 
-def _check(
-    content: bytes, operators: Mapping[str, _Weighted], shared: Mapping[str, _Int8]
-) -> None:
+def _check(content: bytes, operators: Mapping[str, _Weighted], shared: Mapping[str, _Int8]) -> None:
     """Make sure that no two tensors shared what was written."""
     tensors = {tensor.index: tensor for tensor in read_graph(content).tensors}
     for name, block in shared.items():
         if name in operators:
             data = tensors[operators[name].weights.index].data
-            if not np.array_equal(data, block.values):
+            if data is None or not np.array_equal(data, block.values):
                 raise TrainingError(
                     "the weights of two layers lie in one place of the converted file",
                     where=f"layer {name}",

@@ -57,6 +57,15 @@ class Recipe(Declaration):
         return self
 
     @model_validator(mode="after")
+    def _levels_are_calibrated(self) -> Recipe:
+        if self.pruning.levels and self.quantization.aware:
+            raise ValueError(
+                "pruning.levels share int8 weights that are calibrated: leave quantization.epochs"
+                " at 0 and quantization.weights at 'int8'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _normalization_fits(self) -> Recipe:
         features = self.frontend.features
         for values in fixed_normalization(self.model) or ():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeprune.budgets import Check, Status
-from edgeprune.evaluation.measurement import Accuracy, Measurement
+from edgeprune.evaluation.measurement import Accuracy, Measurement, OperatingPoint
 from edgeprune.reports.report import Report
 
 __all__ = ["MARKS", "Row", "headline", "rows"]
@@ -74,6 +74,8 @@ def rows(report: Report) -> list[Row]:
     table.number(".tflite file, bytes", lambda m: m.footprint.model_bytes, budget="model_kib")
     table.number("multiply-accumulates", lambda m: m.complexity.macs)
     table.number("weights that are not zero", lambda m: m.complexity.nonzero)
+    for point in report.pruned.levels[1:]:
+        table.level(point)
     table.agreement(report)
     return table.rows
 
@@ -111,6 +113,18 @@ class _Table:
                 change=f"{100 * (pruned.fraction - dense.fraction):+.1f} points" if dense else "",
             )
         )
+
+    def level(self, point: OperatingPoint) -> None:
+        """What a cheaper operating point hears and costs."""
+        name = f"level {point.level}: accuracy, int8, {point.accuracy.clips:,} clips"
+        self.rows.append(Row(name, _interval(point.accuracy)))
+        if point.latency is not None:
+            instructions = f"{point.latency.inference_instructions:,}"
+            self.rows.append(Row("· inference, instructions counted", instructions))
+        if point.agreement is not None:
+            same = "identical" if point.agreement.identical else "DIFFERENT"
+            bits = f"· bits of {point.agreement.clips:,} clips, device and host"
+            self.rows.append(Row(bits, same))
 
     def number(
         self,

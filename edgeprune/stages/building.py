@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgeprune import resources
-from edgeprune.codegen import Objective, Options, Program, generate
+from edgeprune.codegen import Objective, Options, Program, generate_levels
 from edgeprune.cores import CORES, CoreName
 from edgeprune.frontend import InputQuantization, identity, sources
 from edgeprune.graph import Graph, read_graph
@@ -17,7 +18,17 @@ from edgeprune.store import Artifact, Stage
 from edgeprune.target import Target
 from edgeprune.toolchain import Toolchain
 
-__all__ = ["image", "input_files", "model_graph", "model_program", "program", "tflm", "write_files"]
+__all__ = [
+    "image",
+    "input_files",
+    "level_file",
+    "model_graph",
+    "model_graphs",
+    "model_program",
+    "program",
+    "tflm",
+    "write_files",
+]
 
 MODEL = "model.tflite"
 
@@ -31,9 +42,9 @@ def program(
     """Self-contained C: model, kernels, front-end, input quantization, ``program.json``."""
 
     def run(folder: Path) -> None:
-        graph = model_graph(quantized)
-        made = model_program(recipe, graph, target.core, target.optimize)
-        files = made.files | input_files(recipe, graph, features)
+        graphs = model_graphs(quantized)
+        made = model_program(recipe, graphs, target.core, target.optimize)
+        files = made.files | input_files(recipe, graphs[0], features)
         files["program.json"] = made.manifest.to_json()
         write_files(folder, files)
 
@@ -110,16 +121,29 @@ def image(
 
 
 def model_graph(quantized: Artifact) -> Graph:
-    """The typed graph of a quantized artifact's model."""
+    """The typed graph of a quantized artifact's model; the full network where it has levels."""
     return read_graph(quantized.path / MODEL)
 
 
+def level_file(level: int) -> str:
+    """The name of a level's .tflite file; level 0 is the model itself."""
+    return f"level_{level}.tflite" if level else MODEL
+
+
+def model_graphs(quantized: Artifact) -> list[Graph]:
+    """The typed graphs of all levels of a quantized artifact, the full network first."""
+    graphs = [model_graph(quantized)]
+    while (path := quantized.path / level_file(len(graphs))).exists():
+        graphs.append(read_graph(path))
+    return graphs
+
+
 def model_program(
-    recipe: Recipe, graph: Graph, core: CoreName, objective: Objective = "balanced"
+    recipe: Recipe, graphs: Sequence[Graph], core: CoreName, objective: Objective = "balanced"
 ) -> Program:
-    """The C of a graph for one core."""
-    return generate(
-        graph,
+    """The C of a network for one core, or of its levels, the full network first."""
+    return generate_levels(
+        graphs,
         labels=recipe.data.labels,
         frontend_identity=identity(recipe.frontend),
         core=CORES[core],

@@ -12,6 +12,7 @@ from edgeprune.models.content import model_content, teacher_content
 from edgeprune.models.normalization import Normalization
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe, fixed_normalization
+from edgeprune.stages.building import level_file
 from edgeprune.store import Artifact, Stage
 from edgeprune.toolchain import find_toolchain
 
@@ -193,33 +194,43 @@ def tuned(
 def quantized(
     recipe: Recipe, network: Artifact, features: Artifact, variant: str, progress: Progress
 ) -> Stage:
-    """The int8 model of a trained or pruned network, calibrated, or of one that is tuned."""
+    """The int8 model of a trained or pruned network, calibrated, or of one that is tuned.
 
-    def calibrated() -> bytes:
+    Each further level of a network with levels is a file beside it.
+    """
+
+    def calibrated() -> tuple[bytes, ...]:
         import numpy as np
 
         from edgeprune.models.artifact import TrainedModel
+        from edgeprune.pruning.pruner import load_levels
         from edgeprune.quantization.converter import calibration_rows, quantize
+        from edgeprune.quantization.levels import quantize_levels
 
         model = TrainedModel.load(network.path)
         computed: NDArray[np.int16] = np.load(features.path / "train.npy", mmap_mode="r")
         rows = calibration_rows(
             len(computed), recipe.quantization.calibration_clips, seed=recipe.seed
         )
-        return quantize(model.network, model.normalization.apply(computed[rows]))
+        inputs = model.normalization.apply(computed[rows])
+        levels = load_levels(network.path)
+        if levels:
+            return quantize_levels([model.network, *(each.network for each in levels)], inputs)
+        return (quantize(model.network, inputs),)
 
-    def as_tuned() -> bytes:
+    def as_tuned() -> tuple[bytes, ...]:
         from edgeprune.quantization.converter import quantize_aware
         from edgeprune.quantization.tuner import TunedModel
 
-        return quantize_aware(TunedModel.load(network.path).fake_quantized())
+        return (quantize_aware(TunedModel.load(network.path).fake_quantized()),)
 
     aware = recipe.quantization.aware
 
     def run(folder: Path) -> None:
         with progress.task(f"quantize the {variant} network"):
-            content = as_tuned() if aware else calibrated()
-        (folder / "model.tflite").write_bytes(content)
+            contents = as_tuned() if aware else calibrated()
+        for level, content in enumerate(contents):
+            (folder / level_file(level)).write_bytes(content)
 
     clips = recipe.quantization.calibration_clips
     # What a tuned network was tuned by is in its own key.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,13 @@ from edgeprune.firmware import Image
 from edgeprune.graph import Conv2D, DepthwiseConv2D, FullyConnected, Graph
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
-from edgeprune.stages.building import MODEL, input_files, model_graph, model_program
+from edgeprune.stages.building import (
+    MODEL,
+    input_files,
+    model_graph,
+    model_graphs,
+    model_program,
+)
 from edgeprune.stages.learning import frontend_library
 from edgeprune.store import Artifact, Stage
 from edgeprune.target import Target
@@ -52,16 +60,21 @@ def measurement(
     """
 
     def run(folder: Path) -> None:
-        from edgeprune.evaluation.measure import measure_device, measure_host
+        from edgeprune.evaluation.measure import (
+            OnDevice,
+            measure_device,
+            measure_host,
+            measure_levels,
+        )
 
         test = Dataset.load(artifacts["clips"].path).test
         host = host_build(recipe, artifacts["quantized"], artifacts["features"], toolchain, cache)
         on_host = measure_host(host, test, progress)
-        on_device = None
-        if "image" in artifacts:
-            image = Image.load(artifacts["image"].path)
-            on_device = measure_device(
-                image_device(target, image),
+        image = Image.load(artifacts["image"].path) if "image" in artifacts else None
+
+        def at_level(image: Image, level: int) -> OnDevice:
+            return measure_device(
+                replace(image_device(target, image), level=level),
                 image.sizes,
                 host,
                 test,
@@ -70,6 +83,11 @@ def measurement(
                 seed=recipe.seed,
                 progress=progress,
             )
+
+        on_device = None if image is None else at_level(image, 0)
+        levels = measure_levels(
+            host, test, on_host, on_device, partial(at_level, image) if image else None
+        )
         model_bytes = (artifacts["quantized"].path / MODEL).stat().st_size
         record = Measurement(
             variant=variant,
@@ -85,6 +103,7 @@ def measurement(
             complexity=complexity(model_graph(artifacts["quantized"])),
             labels=recipe.data.labels,
             confusion=on_host.confusion,
+            levels=levels,
         )
         (folder / "measurement.json").write_text(
             record.model_dump_json(indent=2) + "\n", encoding="utf-8"
@@ -136,12 +155,12 @@ def host_build(
     from edgeprune.devices import HostDevice
     from edgeprune.evaluation.measure import Host
 
-    graph = model_graph(quantized)
+    graphs = model_graphs(quantized)
     program = HostProgram.build(
-        model_program(recipe, graph, "host"),
+        model_program(recipe, graphs, "host"),
         toolchain,
         cache / "libraries",
-        frontend_sources=input_files(recipe, graph, features),
+        frontend_sources=input_files(recipe, graphs[0], features),
     )
     return Host(HostDevice("host", program, frontend_library(recipe, cache)), program)
 

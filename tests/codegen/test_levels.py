@@ -9,15 +9,28 @@ import pytest
 
 from edgeprune.codegen import HostProgram, Program, generate, generate_levels
 from edgeprune.cores import CORES, CoreName
+from edgeprune.devices import make_device
+from edgeprune.devices.session import NetworkSession
 from edgeprune.errors import ModelError
+from edgeprune.firmware import build_image
 from edgeprune.graph import Graph, read_graph
+from edgeprune.target import Memory, Target
 from edgeprune.toolchain import Toolchain
 from tests.codegen.nested import nested_files, separable
 from tests.codegen.reference import Reference
+from tests.codegen.test_sanitizers import MAIN
+from tests.codegen.test_sanitizers import _execute as execute
 from tests.graph.networks import Network
 
 _CORE_NAMES: list[CoreName] = ["host", "cortex-m4", "cortex-m3", "cortex-m0plus", "cortex-m55"]
 _SHAPE = (1, 9, 5, 1)
+#: A level that is not there changes nothing.
+_SET_LEVEL = """\
+    edgeprune_model_reset(model);
+    if (edgeprune_set_level(model, 1) != 1 || edgeprune_set_level(model, 2) != 1) {
+        return 1;
+    }
+"""
 
 
 def _graphs(seed: int, widths: list[int]) -> list[Graph]:
@@ -134,3 +147,67 @@ def test_another_output_is_refused() -> None:
     graphs = [read_graph(each) for each in nested_files(1, _SHAPE, [8, 4], scores)]
     with pytest.raises(ModelError, match="its output differs"):
         generate_levels(graphs, labels=())
+
+
+def _image_session(
+    program: Program, core: CoreName, toolchain: Toolchain, folder: Path
+) -> NetworkSession:
+    (folder / "program").mkdir()
+    for name, text in program.files.items():
+        (folder / "program" / name).write_text(text, encoding="utf-8")
+    (folder / "program" / "program.json").write_text(program.manifest.to_json(), encoding="utf-8")
+    target = Target(
+        name="test",
+        core=core,
+        device="emulator",
+        clock_mhz=64.0,
+        toolchain=toolchain.name,
+        memory=Memory(flash_kib=128, ram_kib=32),
+    )
+    image = build_image(folder / "program", target, toolchain, folder / "image")
+    return make_device(target, image=image).open_network()
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus", "cortex-m3"])
+def test_each_level_on_a_core(
+    core: CoreName, cross_compiler: Toolchain, zig: Toolchain, build_cache: Path, tmp_path: Path
+) -> None:
+    graphs = _graphs(6, [24, 12, 5])
+    program = _program(graphs, core)
+    inputs = _inputs(3)
+    work = []
+    with _image_session(program, core, cross_compiler, tmp_path) as session:
+        for level in (2, 0, 1):
+            session.set_level(level)
+            alone = HostProgram.build(generate(graphs[level], labels=()), zig, build_cache)
+            outputs = np.stack([session.invoke(each) for each in inputs])
+            np.testing.assert_array_equal(
+                outputs.reshape(len(inputs), -1), alone.invoke(inputs), f"level {level}"
+            )
+            profile = session.profile(inputs[0])
+            assert {cost.index for cost in profile.inference.layers} == {
+                layer.index for layer in program.manifest.layers_of(level)
+            }
+            traced = session.trace(inputs[0])
+            for ours, theirs in zip(traced, alone.trace(inputs[0]), strict=True):
+                assert ours == theirs.tobytes()
+            work.append((level, profile.inference.work.instructions))
+        session.reset()
+        session.set_level(1)
+        with pytest.raises(ModelError, match="no level 3"):
+            session.set_level(3)
+    full, middle, small = (count for _, count in sorted(work))
+    assert full > 1.5 * middle > 2 * small
+
+
+@pytest.mark.parametrize("name", ["zig", "host"])
+@pytest.mark.parametrize("core", ["host", "cortex-m4", "cortex-m0plus"])
+def test_nothing_is_undefined(
+    name: str, core: CoreName, zig: Toolchain, build_cache: Path, tmp_path: Path
+) -> None:
+    graphs = _graphs(8, [14, 9])
+    main = MAIN.replace("    while (", f"{_SET_LEVEL}    while (", 1)
+    inputs = _inputs(3)
+    found = execute(name, _program(graphs, core), inputs, tmp_path, main)
+    alone = HostProgram.build(generate(graphs[1], labels=()), zig, build_cache)
+    np.testing.assert_array_equal(found.reshape(len(inputs), -1), alone.invoke(inputs))

@@ -18,7 +18,7 @@ from edgeprune.process import run
 from edgeprune.toolchain import C_STANDARD, WARNINGS, find_toolchain
 from tests.graph.networks import Network
 
-_MAIN = """
+MAIN = """
 #include <stdio.h>
 #include <stdlib.h>
 #include "model.h"
@@ -47,13 +47,15 @@ _SANITIZERS = {
 }
 
 
-def _execute(name: str, program: Program, inputs: np.ndarray, folder: Path) -> np.ndarray:
+def _execute(
+    name: str, program: Program, inputs: np.ndarray, folder: Path, main: str = MAIN
+) -> np.ndarray:
     """Compile with a compiler's sanitizers, run, and return what it computed."""
     try:
         compiler = find_toolchain(name).program
     except ToolchainError as error:
         pytest.skip(str(error))
-    for file, text in {**program.files, "main.c": _MAIN}.items():
+    for file, text in {**program.files, "main.c": main}.items():
         (folder / file).write_text(text, encoding="utf-8")
     sources = sorted(path.name for path in folder.glob("*.c"))
     options = [C_STANDARD, *WARNINGS, "-O1", "-g", *_SANITIZERS[name]]

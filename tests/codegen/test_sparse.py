@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edgeprune.codegen.encodings.advice import Zeros, advice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgeprune.codegen import HostProgram, Options, generate
+from edgeprune.codegen.encodings.advice import Zeros, advice
 from edgeprune.codegen.selection import select
 from edgeprune.cores import CORES, CoreName
 from edgeprune.graph import read_graph
