@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,15 @@ from edgeprune.codegen.kernels.dsp_packing import (
     words_of,
 )
 from edgeprune.codegen.kernels.weighted import weight_values
-from edgeprune.codegen.lowering import Constant, Estimate, Kernel, Lowered, Overlap, unsupported
+from edgeprune.codegen.lowering import (
+    Constant,
+    Estimate,
+    Kernel,
+    Lowered,
+    Nest,
+    Overlap,
+    unsupported,
+)
 from edgeprune.cores import Core
 from edgeprune.graph import DepthwiseConv2D, Windowed
 
@@ -139,4 +148,21 @@ def _channel(window: Windowed, source: ImageShape, output: ImageShape, clamping:
     return 11.6 * height * words + output[0] * row
 
 
-DSP_DEPTHWISE = Kernel(DepthwiseConv2D, _lower, fits=_fits)
+def _nested(operator: DepthwiseConv2D, nest: Nest[DepthwiseConv2D], core: Core) -> Lowered | None:
+    """A narrower layer, whose weights begin those of the widest as they are."""
+    if operator is nest.widest:
+        return None
+    lowered = _lower(operator, core)
+    return replace(
+        lowered,
+        function="edgeprune_dsp_nested_depthwise_conv_2d",
+        struct="edgeprune_dsp_nested_depthwise",
+        parameters={
+            "layer": lowered.parameters,
+            "input_zero_point": operator.input.zero_point,
+        },
+        shape=tuple(each for each in lowered.shape if each[0] != "input_zero_point"),
+    )
+
+
+DSP_DEPTHWISE = Kernel(DepthwiseConv2D, _lower, fits=_fits, nested=_nested)

@@ -28,6 +28,11 @@ typedef struct edgeprune_dsp_depthwise {
     const int32_t *channels; /* [channels][2], see dsp_requantize.h */
 } edgeprune_dsp_depthwise;
 
+typedef struct edgeprune_dsp_nested_depthwise {
+    edgeprune_dsp_depthwise layer; /* the first channels of a wider layer's weights */
+    int32_t input_zero_point;
+} edgeprune_dsp_nested_depthwise;
+
 /* Numbers of a layer; compile-time constants. */
 typedef struct edgeprune_dsp_plane {
     int32_t channels;
@@ -356,6 +361,20 @@ EDGEPRUNE_INLINE void edgeprune_dsp_depthwise_conv_2d(
         }
         words += 2;
     }
+}
+
+/* The same, but layers of several input zero points share the function: levels have many. */
+EDGEPRUNE_INLINE void edgeprune_dsp_nested_depthwise_conv_2d(
+    const edgeprune_dsp_nested_depthwise *layer, const int8_t *input, int8_t *output,
+    int8_t *scratch, int32_t channels, int32_t input_height, int32_t input_width,
+    int32_t output_height, int32_t output_width, int32_t kernel_height, int32_t kernel_width,
+    int32_t stride_height, int32_t padding_top, int32_t padding_left, int32_t rows, int32_t pitch,
+    int32_t zero_point, int32_t low, int32_t high)
+{
+    edgeprune_dsp_depthwise_conv_2d(&layer->layer, input, output, scratch, channels, input_height,
+                                    input_width, output_height, output_width, kernel_height,
+                                    kernel_width, stride_height, padding_top, padding_left, rows,
+                                    pitch, layer->input_zero_point, zero_point, low, high);
 }
 
 #endif
