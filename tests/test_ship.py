@@ -157,6 +157,28 @@ def test_another_network_front_end_structure_and_compiler(user: Shipper) -> None
     assert user.ship("cortex-m4", *GENEROUS).returncode == 0
 
 
+def test_levels_are_measured_and_each_has_its_bits(user: Shipper) -> None:
+    levels = ["--set=name=levels", "--set=pruning.levels=[1.0, 0.5, 0.25]"]
+    done = user.ship("cortex-m0plus", *GENEROUS, *levels)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "level 2: accuracy, int8, 24 clips" in done.stdout
+    report = user.report("cortex-m0plus")
+    jsonschema.validate(report, json.loads(report_schema()))
+    pruned, dense = report["pruned"], report["dense"]
+    assert isinstance(pruned, dict)
+    assert isinstance(dense, dict)
+    points = pruned["levels"]
+    assert [point["level"] for point in points] == [0, 1, 2]
+    assert points[0]["accuracy"] == pruned["accuracy"]
+    assert all(point["agreement"]["identical"] for point in points)
+    work = [point["latency"]["inference_instructions"] for point in points]
+    assert work[0] > 1.4 * work[1] > 1.8 * work[2]
+    assert pruned["complexity"]["macs"] == dense["complexity"]["macs"]
+    model_h = user.folder / "build" / "cortex-m0plus" / "program" / "model.h"
+    assert "#define EDGEPRUNE_MODEL_LEVELS 3" in model_h.read_text(encoding="utf-8")
+    assert user.ship("cortex-m0plus", *GENEROUS).returncode == 0
+
+
 def test_the_host_is_a_target(user: Shipper) -> None:
     done = user.ship("host", "--set=target.budgets.accuracy=0")
     assert done.returncode == 0, done.stdout + done.stderr

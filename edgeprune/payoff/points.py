@@ -85,13 +85,14 @@ def make_plan(recipe: Recipe, grid: Grid, costs: WidthCosts | None) -> Plan:
     for the epochs of both, and one of 4-bit weights has the recovery's epochs in fake int8.
 
     Args:
-        recipe: what everything is a variant of.
+        recipe: what everything is a variant of; its levels are left out.
         grid: the sparse networks.
         costs: of narrower networks; None when the recipe's network has no width.
 
     Raises:
         DeclarationError: none of the sparse networks can be made.
     """
+    recipe = variant(recipe, pruning={"levels": ()})
     sparse, left_out = _sparse(recipe, grid)
     if not sparse:
         raise DeclarationError(
