@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy.typing as npt
@@ -18,7 +19,15 @@ from edgeprune.codegen.kernels.mve_packing import (
 )
 from edgeprune.codegen.kernels.weighted import output_range, weight_values
 from edgeprune.codegen.kernels.window import WINDOW_SOURCES, window_fields, window_lead
-from edgeprune.codegen.lowering import Constant, Estimate, Field, Kernel, Lowered, Overlap
+from edgeprune.codegen.lowering import (
+    Constant,
+    Estimate,
+    Field,
+    Kernel,
+    Lowered,
+    Nest,
+    Overlap,
+)
 from edgeprune.cores import Core
 from edgeprune.graph import Conv2D, FullyConnected
 
@@ -52,11 +61,14 @@ def _is_pointwise(operator: Conv2D, core: Core) -> bool:
 
 
 def _matrix(
-    operator: Conv2D | FullyConnected, rows: npt.NDArray[Any], to_output: Finish
+    operator: Conv2D | FullyConnected,
+    rows: npt.NDArray[Any],
+    wide: npt.NDArray[Any],
+    to_output: Finish,
 ) -> dict[str, Field]:
-    """The ``edgeprune_mve_matrix`` of a layer."""
+    """The ``edgeprune_mve_matrix`` of a layer whose weights begin ``wide``."""
     return {
-        "weights": Constant("weights", rows_in_blocks(rows)),
+        "weights": Constant("weights", rows_in_blocks(wide)),
         "channels": Constant("channels", to_output.channels[pairs(len(rows))]),
         "range": output_range(operator.activation, operator.output),
     }
@@ -66,11 +78,13 @@ def _panel_size(depth: int) -> int:
     return _PANEL * LANES * -(-depth // LANES)
 
 
-def _lower_product(operator: Conv2D | FullyConnected, vectors: int) -> Lowered:
-    rows = _rows(operator)
+def _lower_product(
+    operator: Conv2D | FullyConnected, vectors: int, widest: Conv2D | FullyConnected | None = None
+) -> Lowered:
+    rows, wide = _rows(operator), _rows(operator if widest is None else widest)
     outputs, depth = rows.shape
     to_output = finish(operator, rows)
-    matrix = _matrix(operator, rows, to_output)
+    matrix = _matrix(operator, rows, wide, to_output)
     panels = -(-vectors // _PANEL)
     return Lowered(
         function="edgeprune_kernel_mve_pointwise_conv_2d",
@@ -80,25 +94,33 @@ def _lower_product(operator: Conv2D | FullyConnected, vectors: int) -> Lowered:
         parameters=matrix,
         inputs=operator.inputs,
         scratch=_panel_size(depth),
-        shape=(("vectors", vectors), ("depth", depth), ("outputs", outputs), *to_output.shape),
+        shape=(
+            ("vectors", vectors),
+            ("depth", depth),
+            ("pitch", wide.shape[1]),
+            ("outputs", outputs),
+            *to_output.shape,
+        ),
         overlap=Overlap(lead=_PANEL * (panels - 1) * max(outputs - depth, 0)),
         estimate=_estimate(matrix, panels * _multiply_cost(depth, outputs, to_output)),
     )
 
 
-def _lower_pointwise(operator: Conv2D, _core: Core) -> Lowered:
-    return _lower_product(operator, math.prod(operator.output.shape[:3]))
+def _lower_pointwise(operator: Conv2D, _core: Core, widest: Conv2D | None = None) -> Lowered:
+    return _lower_product(operator, math.prod(operator.output.shape[:3]), widest)
 
 
-def _lower_fully_connected(operator: FullyConnected, _core: Core) -> Lowered:
-    return _lower_product(operator, operator.rows)
+def _lower_fully_connected(
+    operator: FullyConnected, _core: Core, widest: FullyConnected | None = None
+) -> Lowered:
+    return _lower_product(operator, operator.rows, widest)
 
 
-def _lower_conv_2d(operator: Conv2D, _core: Core) -> Lowered:
-    rows = _rows(operator)
+def _lower_conv_2d(operator: Conv2D, _core: Core, widest: Conv2D | None = None) -> Lowered:
+    rows, wide = _rows(operator), _rows(operator if widest is None else widest)
     outputs, depth = rows.shape
     to_output = finish(operator, rows)
-    matrix = _matrix(operator, rows, to_output)
+    matrix = _matrix(operator, rows, wide, to_output)
     batches, height, width, _ = operator.output.shape
     panels = batches * -(-height * width // _PANEL)
     instructions = panels * _multiply_cost(depth, outputs, to_output)
@@ -124,7 +146,12 @@ def _lower_conv_2d(operator: Conv2D, _core: Core) -> Lowered:
         },
         inputs=operator.inputs,
         scratch=_panel_size(depth) * (_PANEL + 1) // _PANEL,
-        shape=(("depth", depth), ("outputs", outputs), *to_output.shape),
+        shape=(
+            ("depth", depth),
+            ("pitch", wide.shape[1]),
+            ("outputs", outputs),
+            *to_output.shape,
+        ),
         overlap=Overlap(lead=window_lead(window, operator.input, operator.output)),
         estimate=_estimate(matrix, instructions),
     )
@@ -155,6 +182,27 @@ def _estimate(matrix: dict[str, Field], instructions: float) -> Estimate:
     return Estimate(instructions, sum(int(each.values.nbytes) for each in constants))
 
 
-MVE_POINTWISE = Kernel(Conv2D, _lower_pointwise, fits=_is_pointwise)
-MVE_CONV_2D = Kernel(Conv2D, _lower_conv_2d, fits=_is_convolution)
-MVE_FULLY_CONNECTED = Kernel(FullyConnected, _lower_fully_connected, fits=_is_product)
+def _ends_with_a_block(nest: Nest[Any], outputs: int) -> bool:
+    """Whether a narrower layer's last two rows are a block of the widest's, too."""
+    return outputs % 2 == 0 or outputs == len(_rows(nest.widest))
+
+
+def _nested(lower: Callable[..., Lowered]) -> Callable[[Any, Nest[Any], Core], Lowered | None]:
+    def nested(operator: Any, nest: Nest[Any], core: Core) -> Lowered | None:
+        if not _ends_with_a_block(nest, len(_rows(operator))):
+            return None
+        return lower(operator, core, nest.widest)
+
+    return nested
+
+
+MVE_POINTWISE = Kernel(
+    Conv2D, _lower_pointwise, fits=_is_pointwise, nested=_nested(_lower_pointwise)
+)
+MVE_CONV_2D = Kernel(Conv2D, _lower_conv_2d, fits=_is_convolution, nested=_nested(_lower_conv_2d))
+MVE_FULLY_CONNECTED = Kernel(
+    FullyConnected,
+    _lower_fully_connected,
+    fits=_is_product,
+    nested=_nested(_lower_fully_connected),
+)

@@ -23,8 +23,8 @@ typedef struct edgeprune_mve_conv_2d {
 
 EDGEPRUNE_INLINE void edgeprune_kernel_mve_conv_2d(const edgeprune_mve_conv_2d *layer,
                                                   const int8_t *input, int8_t *output,
-                                                  int8_t *scratch, int32_t depth, int32_t outputs,
-                                                  int32_t away, int32_t clamp)
+                                                  int8_t *scratch, int32_t depth, int32_t pitch,
+                                                  int32_t outputs, int32_t away, int32_t clamp)
 {
     const edgeprune_window *window = &layer->window;
     const int32_t pixels = window->output_height * window->output_width;
@@ -39,8 +39,8 @@ EDGEPRUNE_INLINE void edgeprune_kernel_mve_conv_2d(const edgeprune_mve_conv_2d *
                 }
                 edgeprune_mve_pack(scratch + 16 * p, vector, depth);
             }
-            edgeprune_mve_multiply(&layer->matrix, scratch, output, count, depth, outputs, away,
-                                   clamp);
+            edgeprune_mve_multiply(&layer->matrix, scratch, output, count, depth, pitch, outputs,
+                                   away, clamp);
             output += count * outputs;
         }
         input += window->input_height * window->input_width * window->input_channels;

@@ -7,7 +7,9 @@
  * A panel holds four vectors of `depth` values: [steps][4][16], steps = depth / 16 rounded up,
  * zeros behind the depth. The weights lie in blocks of two rows, block [steps][2][16], but the
  * last step holds only the rest of the depth, [2][rest]. The last of an odd number of rows makes a
- * block with the row before it. Loads reach up to 15 bytes past the last weight.
+ * block with the row before it. Loads reach up to 15 bytes past the last weight. Of a wider layer's
+ * weights, whose depth is `pitch`, the first `depth` of each row of the first blocks are used: what
+ * else a step holds meets the panel's zeros.
  *
  * Bounds: |bias[n]| + 128 * sum over k of |weights[n][k]| is below 2^31, which the generator has
  * checked, so that no partial sum overflows. outputs is from 2 to 21844.
@@ -41,7 +43,7 @@ EDGEPRUNE_INLINE const int8_t *edgeprune_mve_multiply_block(const int8_t *panel,
                                                             const int8_t **weights,
                                                             const int32_t **channels,
                                                             edgeprune_mve_block *block,
-                                                            int32_t depth)
+                                                            int32_t depth, int32_t pitch)
 {
 #if defined(__ARM_FEATURE_MVE)
 /* One step: `next` bytes to the next weights, `on` bytes to the next sixteen of the panel. */
@@ -67,7 +69,7 @@ EDGEPRUNE_INLINE const int8_t *edgeprune_mve_multiply_block(const int8_t *panel,
         "=&r"(bias0), "=&r"(multiplier0), "=&r"(bias1), "=&r"(multiplier1)
 #define EDGEPRUNE_MVE_DOT_CLOBBERS "r8", "r10", "r12", "lr", "cc", "memory"
     const int32_t steps = (depth + 15) / 16;
-    const int32_t rest = depth - 16 * (steps - 1);
+    const int32_t rest = pitch < 16 * steps ? pitch - 16 * (steps - 1) : 16;
     const int8_t *w = *weights;
     const int32_t *channel = *channels;
     register int32_t bias0 __asm__("r0");
@@ -106,7 +108,7 @@ EDGEPRUNE_INLINE const int8_t *edgeprune_mve_multiply_block(const int8_t *panel,
 #undef EDGEPRUNE_MVE_DOT_OUTPUTS
 #undef EDGEPRUNE_MVE_DOT_SUMS
 #undef EDGEPRUNE_MVE_DOT_STEP
-    *weights = w;
+    *weights = w + 2 * (pitch - 16 * (steps - 1) - rest);
     *channels = channel;
     block->sums[0] = sums0;
     block->sums[1] = sums1;
@@ -117,6 +119,7 @@ EDGEPRUNE_INLINE const int8_t *edgeprune_mve_multiply_block(const int8_t *panel,
     return panel;
 #else
     const int8_t *x = panel;
+    const int8_t *const next = *weights + 2 * pitch;
     for (int32_t row = 0; row < 2; row++) {
         for (int32_t p = 0; p < 4; p++) {
             block->sums[row].lane[p] = 0;
@@ -126,7 +129,7 @@ EDGEPRUNE_INLINE const int8_t *edgeprune_mve_multiply_block(const int8_t *panel,
         *channels += 2;
     }
     for (int32_t begin = 0; begin < depth; begin += 16) {
-        const int32_t count = depth - begin < 16 ? depth - begin : 16;
+        const int32_t count = pitch - begin < 16 ? pitch - begin : 16;
         for (int32_t row = 0; row < 2; row++) {
             for (int32_t p = 0; p < 4; p++) {
                 for (int32_t i = 0; i < count; i++) {
@@ -137,6 +140,7 @@ EDGEPRUNE_INLINE const int8_t *edgeprune_mve_multiply_block(const int8_t *panel,
         }
         x += 64;
     }
+    *weights = next;
     return panel;
 #endif
 }
@@ -160,8 +164,8 @@ EDGEPRUNE_INLINE void edgeprune_mve_pack(int8_t *panel, const int8_t *vector, in
  */
 EDGEPRUNE_INLINE void edgeprune_mve_multiply(const edgeprune_mve_matrix *matrix,
                                              const int8_t *panel, int8_t *output, int32_t count,
-                                             int32_t depth, int32_t outputs, int32_t away,
-                                             int32_t clamp)
+                                             int32_t depth, int32_t pitch, int32_t outputs,
+                                             int32_t away, int32_t clamp)
 {
     const int8_t *weights = matrix->weights;
     const int32_t *channels = matrix->channels;
@@ -170,7 +174,8 @@ EDGEPRUNE_INLINE void edgeprune_mve_multiply(const edgeprune_mve_matrix *matrix,
     int32_t left = (outputs + 1) / 2;
     do {
         edgeprune_mve_block block;
-        panel = edgeprune_mve_multiply_block(panel, &weights, &channels, &block, depth);
+        panel = edgeprune_mve_multiply_block(panel, &weights, &channels, &block, depth,
+                                             pitch);
         const edgeprune_mve_words even = edgeprune_mve_rescale(
             block.sums[0], block.bias_and_shift[0], block.multiplier[0], away);
         const edgeprune_mve_words odd = edgeprune_mve_rescale(
