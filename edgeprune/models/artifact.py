@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ from edgeprune.models.cost import Cost, cost
 from edgeprune.models.normalization import Normalization
 from edgeprune.models.trainer import EpochRecord, Score
 
-__all__ = ["TrainedModel", "load_network", "save_network"]
+__all__ = ["TrainedModel", "load_levels", "load_network", "save_levels", "save_network"]
 
 _NETWORK = "network.json"
 _WEIGHTS = "weights.npz"
@@ -90,6 +91,28 @@ class TrainedModel:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"is not a training summary: {error}", where=str(path)) from error
+
+
+def save_levels(levels: Sequence[TrainedModel], folder: Path) -> None:
+    """Write the operating points below the full network into folders of their own."""
+    for number, level in enumerate(levels, start=1):
+        level.save(folder / _level_folder(number))
+
+
+def load_levels(folder: Path) -> tuple[TrainedModel, ...]:
+    """What :func:`save_levels` wrote; nothing for a network without levels.
+
+    Raises:
+        StoreError: a file is missing or damaged.
+    """
+    levels: list[TrainedModel] = []
+    while (path := folder / _level_folder(len(levels) + 1)).is_dir():
+        levels.append(TrainedModel.load(path))
+    return tuple(levels)
+
+
+def _level_folder(number: int) -> str:
+    return f"level_{number}"
 
 
 def save_network(network: Any, folder: Path) -> None:

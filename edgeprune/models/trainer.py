@@ -21,6 +21,7 @@ __all__ = [
     "Penalty",
     "Score",
     "Trainer",
+    "divergence",
     "evaluate",
     "rates",
     "shaped",
@@ -236,13 +237,28 @@ class Trainer:
         teaching = self._distillation
         if teaching is None:
             return hard
-        temperature = teaching.temperature
-        wanted = tf.nn.log_softmax(teaching.teacher(inputs, training=False) / temperature)
-        given = tf.nn.log_softmax(student / temperature)
-        divergence = tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=1)
-        # The gradients of softened scores shrink with the square of the temperature.
-        soft = temperature**2 * tf.reduce_mean(divergence)
+        taught = teaching.teacher(inputs, training=False)
+        soft = divergence(taught, student, teaching.temperature)
         return (1 - teaching.weight) * hard + teaching.weight * soft
+
+
+def divergence(wanted: Any, given: Any, temperature: float) -> Any:
+    """How far softened scores are from a teacher's: Kullback & Leibler's divergence.
+
+    Args:
+        wanted: the teacher's logits [clips, labels].
+        given: the student's.
+        temperature: that both are divided by.
+
+    Returns:
+        The mean over the clips. The gradients of softened scores shrink with the square of the
+        temperature; it is multiplied by that.
+    """
+    taught = tf.nn.log_softmax(wanted / temperature)
+    learned = tf.nn.log_softmax(given / temperature)
+    return temperature**2 * tf.reduce_mean(
+        tf.reduce_sum(tf.exp(taught) * (taught - learned), axis=1)
+    )
 
 
 class BestWeights:

@@ -24,6 +24,7 @@ from edgeprune.models.trainer import (
     EpochRecord,
     Score,
     Trainer,
+    divergence,
     evaluate,
     rates,
 )
@@ -65,11 +66,11 @@ class LevelTrainer(Trainer):
         if self._teacher is not None:
             weight, temperature = self._teacher.weight, self._teacher.temperature
             scores = self._teacher.teacher(inputs, training=False)
-            loss = (1 - weight) * loss + weight * _divergence(scores, widest, temperature)
+            loss = (1 - weight) * loss + weight * divergence(scores, widest, temperature)
         wanted = tf.stop_gradient(widest)
         for logits in narrower:
             hard = _cross_entropy(targets, logits)
-            loss += (1 - weight) * hard + weight * _divergence(wanted, logits, temperature)
+            loss += (1 - weight) * hard + weight * divergence(wanted, logits, temperature)
         return loss
 
 
@@ -79,14 +80,6 @@ _IN_PLACE = (0.9, 2.0)
 
 def _cross_entropy(targets: Any, logits: Any) -> Any:
     return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
-
-
-def _divergence(wanted: Any, given: Any, temperature: float) -> Any:
-    """Kullback-Leibler divergence of softened scores; its gradients keep their size."""
-    target = tf.nn.log_softmax(wanted / temperature)
-    scores = tf.nn.log_softmax(given / temperature)
-    divergence = tf.reduce_sum(tf.exp(target) * (target - scores), axis=1)
-    return temperature**2 * tf.reduce_mean(divergence)
 
 
 def train_levels(

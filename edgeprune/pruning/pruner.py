@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeprune.datasets.dataset import Dataset
 from edgeprune.errors import StoreError
-from edgeprune.models.artifact import TrainedModel
+from edgeprune.models.artifact import TrainedModel, load_levels, save_levels
 from edgeprune.models.batches import Batch, FeatureFunction, TrainingClips
 from edgeprune.models.cost import Cost
 from edgeprune.models.trainer import BestWeights, EpochRecord, Score, evaluate
@@ -24,7 +24,7 @@ from edgeprune.pruning.plan import Plan
 from edgeprune.pruning.surgery import clone, fresh
 from edgeprune.recipe import Recipe
 
-__all__ = ["PrunedModel", "load_levels", "prune"]
+__all__ = ["PrunedModel", "prune"]
 
 _SUMMARY = "pruning.json"
 
@@ -67,8 +67,7 @@ class PrunedModel:
     def save(self, folder: Path) -> None:
         """Write the model, its further levels and ``pruning.json`` into a folder."""
         self.model.save(folder)
-        for number, level in enumerate(self.levels, start=1):
-            level.save(folder / _level_folder(number))
+        save_levels(self.levels, folder)
         text = json.dumps(self.summary(), indent=1)
         (folder / _SUMMARY).write_text(text + "\n", encoding="utf-8")
 
@@ -95,22 +94,6 @@ class PrunedModel:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"is not a pruning summary: {error}", where=str(path)) from error
-
-
-def _level_folder(level: int) -> str:
-    return f"level_{level}"
-
-
-def load_levels(folder: Path) -> tuple[TrainedModel, ...]:
-    """The operating points below the full network in a folder that :class:`PrunedModel` wrote.
-
-    Raises:
-        StoreError: a file is missing or damaged.
-    """
-    levels: list[TrainedModel] = []
-    while (path := folder / _level_folder(len(levels) + 1)).is_dir():
-        levels.append(TrainedModel.load(path))
-    return tuple(levels)
 
 
 def _side(cost: Cost, validation: Score, test: Score) -> dict[str, Any]:

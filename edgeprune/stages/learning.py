@@ -150,7 +150,7 @@ def pruned(
         name="pruned",
         reads=_declared(recipe, "pruning", "training", "augmentation", "seed"),
         upstream={"clips": clips, "features": features, "trained": trained},
-        code=(*_TRAINING_CODE, "pruning"),
+        code=(*_TRAINING_CODE, "pruning", "quantization/replay.py"),
         run=run,
         slot=recipe.name,
     )
@@ -202,8 +202,7 @@ def quantized(
     def calibrated() -> tuple[bytes, ...]:
         import numpy as np
 
-        from edgeprune.models.artifact import TrainedModel
-        from edgeprune.pruning.pruner import load_levels
+        from edgeprune.models.artifact import TrainedModel, load_levels
         from edgeprune.quantization.converter import calibration_rows, quantize
         from edgeprune.quantization.levels import quantize_levels
 
