@@ -75,7 +75,7 @@ def program_with(content: bytes, encoding: str, core: str = "cortex-m4") -> Prog
         return select(operator, on, Options(encodings=()))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgeprune.codegen.program.select", forced)
+        patch.setattr("edgeprune.codegen.levels.select", forced)
         return generate(read_graph(content), labels=(), core=CORES[core])
 
 
