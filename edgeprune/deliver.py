@@ -37,10 +37,14 @@ _IMAGE_FILES = ("firmware.elf", "firmware.bin", "firmware.hex", "sizes.json")
 
 
 def publish_model(pipeline: Pipeline) -> Path:
-    """Copy the pruned int8 model to ``build/<recipe>.tflite``."""
-    source = pipeline.quantized("pruned").path / "model.tflite"
-    destination = pipeline.build / f"{pipeline.recipe.name}.tflite"
-    publish_files({destination: source.read_bytes()})
+    """Copy the pruned int8 model to ``build/<recipe>.tflite``, and its further levels beside it."""
+    folder, name = pipeline.quantized("pruned").path, pipeline.recipe.name
+    destination = pipeline.build / f"{name}.tflite"
+    levels = {
+        pipeline.build / f"{name}-{source.name}": source.read_bytes()
+        for source in sorted(folder.glob("level_*.tflite"))
+    }
+    publish_files({destination: (folder / "model.tflite").read_bytes()} | levels)
     return destination
 
 

@@ -6,7 +6,8 @@
  * All fields are little endian.
  *
  * An image with a front-end (stream/) answers all commands. One of a network alone (model/) answers
- * RESET, LEVEL and INFER; the host writes the input into `edgeprune_network` and reads the output there.
+ * RESET, LEVEL and INFER; the host writes the input into `edgeprune_network` and reads the output
+ * there.
  */
 #ifndef EDGEPRUNE_PROTOCOL_H
 #define EDGEPRUNE_PROTOCOL_H
@@ -33,7 +34,7 @@ enum edgeprune_command {
     EDGEPRUNE_COMMAND_FEATURES = 4,   /* takes one frame of int16 features */
     EDGEPRUNE_COMMAND_INFER = 5,      /* answers one int8 score a label */
     EDGEPRUNE_COMMAND_READ_FRAME = 6, /* answers the last frame of int16 features */
-    EDGEPRUNE_COMMAND_LEVEL = 16      /* and above: sets level `command - 16` of a model with levels */
+    EDGEPRUNE_COMMAND_LEVEL = 16      /* and above: sets level `command - 16` */
 };
 
 enum edgeprune_status {

@@ -112,3 +112,13 @@ def test_a_payload_that_is_too_long_is_not_sent():
     with pytest.raises(DeviceError, match="49 bytes does not fit the mailbox of 48"):
         attach(core).request(Command.PCM, b"\0" * 49)
     assert not core.requests
+
+
+def test_a_level_is_part_of_the_command():
+    core = Core()
+    mailbox = attach(core)
+    core.answers = [{}, {"status": 1}]
+    mailbox.set_level(2)
+    assert struct.unpack_from("<10I", core.requests[0])[2] == Command.LEVEL + 2
+    with pytest.raises(DeviceError, match=r"does not know the command \(LEVEL 5\)"):
+        mailbox.set_level(5)

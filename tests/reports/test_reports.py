@@ -20,6 +20,7 @@ from edgeprune.evaluation.measurement import (
     Footprint,
     Latency,
     Measurement,
+    OperatingPoint,
 )
 from edgeprune.reference import report_schema
 from edgeprune.reports import Identities, Report, TargetSummary, junit, markdown, show
@@ -51,6 +52,47 @@ def _measurement(variant: str = "pruned", **changes: object) -> Measurement:
         "confusion": ((400, 70), (70, 460)),
     }
     return Measurement.model_validate(values | changes)
+
+
+def _points(*, identical: bool = True) -> tuple[OperatingPoint, ...]:
+    """The full network and a cheaper level."""
+    full = _measurement()
+    assert full.accuracy is not None
+    assert full.latency is not None
+    place = None if identical else "clip 3, layer 14 conv_2d"
+    return tuple(
+        OperatingPoint(
+            level=level,
+            macs=450_000 // (1 + level),
+            accuracy=Accuracy.of(860 - 10 * level, 1000),
+            device_accuracy=Accuracy.of(40, 48),
+            latency=full.latency.model_copy(
+                update={"inference_instructions": 2_970_000 // (1 + level)}
+            ),
+            agreement=Agreement(
+                clips=48,
+                identical=identical or not level,
+                first_difference=place if level else None,
+            ),
+        )
+        for level in range(2)
+    )
+
+
+def test_levels_are_listed() -> None:
+    text = markdown(_report(levels=_points()))
+    assert "| level 1: accuracy, int8, 1,000 clips | 85.0 %" in text
+    assert "| · inference, instructions counted | 1,485,000 |" in text
+    assert "level 0" not in text
+
+
+def test_bits_that_differ_at_a_level_fail() -> None:
+    verdict = judge(_measurement(levels=_points(identical=False)), Budgets())
+    (check,) = verdict.checks
+    assert check.status is Status.FAIL
+    assert check.hint is not None
+    assert check.hint.startswith("level 1: clip 3, layer 14 conv_2d")
+    assert judge(_measurement(levels=_points()), Budgets()).passed
 
 
 BUDGETS = Budgets(

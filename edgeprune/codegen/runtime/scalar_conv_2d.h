@@ -83,8 +83,9 @@ EDGEPRUNE_INLINE void edgeprune_scalar_conv_2d(
     int32_t batches, int32_t height, int32_t width, int32_t channels, int32_t output_height,
     int32_t output_width, int32_t outputs, int32_t kernel_height, int32_t kernel_width,
     int32_t stride_height, int32_t stride_width, int32_t dilation_height, int32_t dilation_width,
-    int32_t padding_top, int32_t padding_left, int32_t fill, int32_t taps, int32_t pitch, int32_t group,
-    int32_t ordered, int32_t long_multiply, int32_t zero_point, int32_t low, int32_t high)
+    int32_t padding_top, int32_t padding_left, int32_t fill, int32_t taps, int32_t pitch,
+    int32_t group, int32_t ordered, int32_t long_multiply, int32_t zero_point, int32_t low,
+    int32_t high)
 {
     const edgeprune_scalar_output range = {long_multiply, zero_point, low, high};
     const edgeprune_scalar_window window = {
@@ -116,8 +117,8 @@ EDGEPRUNE_INLINE void edgeprune_scalar_conv_2d(
             edgeprune_scalar_pair(layer, vectors, waiting > 1 ? depth : 0,
                                   waiting > 2 ? 2 * depth : 0, waiting > 3 ? 3 * depth : 0, x,
                                   depth, taps, ordered);
-            edgeprune_scalar_matrix_4(layer, x, is_rest ? rest : output, outputs, taps, pitch, group,
-                                      range);
+            edgeprune_scalar_matrix_4(layer, x, is_rest ? rest : output, outputs, taps, pitch,
+                                      group, range);
             if (is_rest) {
                 memcpy(output, rest, (size_t)(waiting * outputs));
             }
