@@ -74,8 +74,7 @@ typedef struct edgeprune_model {{
 {labels}/* {reset} */
 void edgeprune_model_reset(edgeprune_model *model);
 
-{_SET_LEVEL if has_levels else ""}
-/* EDGEPRUNE_MODEL_INPUT_SIZE values, to be written before every inference. */
+{_SET_LEVEL if has_levels else ""}/* EDGEPRUNE_MODEL_INPUT_SIZE values, to be written before every inference. */
 {source} *edgeprune_model_input(edgeprune_model *model);
 
 /* Computes the output. The input may be overwritten. */
