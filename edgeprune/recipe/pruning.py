@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from edgeprune.declaration import Declaration, option
 
@@ -42,6 +42,9 @@ _LARGEST_GROUP = 32
 #: Channels that a block spans at most, either way.
 _LARGEST_SPAN = 64
 
+#: Share of what a layer has that can be taken out.
+_LayerSparsity = Annotated[float, Field(ge=0, le=0.98)]
+
 
 class Pruning(Declaration):
     """What is taken out of the network, and how it recovers."""
@@ -72,6 +75,11 @@ class Pruning(Declaration):
         unit="%",
         ge=0,
         le=100,
+    )
+    layers: dict[str, _LayerSparsity] = option(
+        "sparsity, 0 to 0.98, of layers by name or by shell pattern, { '*pointwise' = 0.9 }; all"
+        " others have that of sparsity; 'invoke prune --sensitivity' proposes it",
+        default={},
     )
     channel_multiple: int = option(
         "kept channels are rounded to a multiple of this; read only for channels",
@@ -233,6 +241,27 @@ class Pruning(Declaration):
                 "allocation = 'global' moves sparsity from layer to layer, and structure = 'n:m' "
                 "gives each group of every layer the same"
             )
+
+    @model_validator(mode="after")
+    def _layers_have_a_say(self) -> Pruning:
+        if not self.layers or self.structure == "none":
+            return self
+        if self.allocation == "global":
+            raise ValueError(
+                "layers gives layers sparsities of their own, and allocation = 'global' finds "
+                "them by itself: leave one of the two out"
+            )
+        if self.structure == "n:m":
+            raise ValueError(
+                "layers does not go with structure = 'n:m', whose pattern gives every layer the "
+                "same sparsity; exclude leaves layers alone"
+            )
+        if not self.sparsity:
+            raise ValueError(
+                "sparsity = 0 is the dense control and layers would take something out: leave "
+                "layers out, or name in only what is pruned"
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_is_trained(self) -> Pruning:
