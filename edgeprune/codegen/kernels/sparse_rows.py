@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +14,20 @@ from edgeprune.codegen.encodings.block import blocks, encode_block
 from edgeprune.codegen.encodings.delta import DELTA_REACH, encode_delta, entries
 from edgeprune.codegen.encodings.palette import PALETTE_REACH, encode_sparse_palette
 from edgeprune.codegen.encodings.short_delta import SHORT_DELTA_REACH, encode_short_delta
+from edgeprune.codegen.kernels.dsp_packing import output_shape
 from edgeprune.codegen.kernels.weighted import weight_values
-from edgeprune.codegen.lowering import Constant, Field
+from edgeprune.codegen.lowering import Constant, Estimate, Field, Lowered, Overlap
 from edgeprune.graph import Conv2D
 
 __all__ = [
     "VECTORS",
+    "SparseForm",
     "SparseRows",
     "block_rows",
     "delta_rows",
     "is_pointwise",
     "lead",
+    "lowered",
     "matrix_rows",
     "palette_rows",
     "short_delta_rows",
@@ -48,6 +53,23 @@ class SparseRows:
     @property
     def nbytes(self) -> int:
         return int(self.stream.nbytes + (0 if self.tables is None else self.tables.nbytes))
+
+
+@dataclass(frozen=True)
+class SparseForm:
+    """A form of sparse rows.
+
+    Attributes:
+        number: in the header of the kernel that reads it.
+        encode: a matrix to its bytes; raises ValueError where it has none.
+        entry: instructions of an entry, for all vectors of a block.
+        row: instructions of a row beside its entries, requantization included, with a fused ReLU.
+    """
+
+    number: int
+    encode: Callable[[npt.NDArray[Any]], SparseRows]
+    entry: float
+    row: float
 
 
 def _count(rows: npt.NDArray[Any], reach: int) -> int:
@@ -97,3 +119,56 @@ def lead(pixels: int, depth: int, outputs: int) -> int:
     if full == 0:
         return -depth * pixels
     return VECTORS * (outputs - depth) * (full if outputs > depth else 1)
+
+
+def lowered(
+    operator: Conv2D,
+    name: str,
+    form: SparseForm,
+    encoded: tuple[SparseRows, npt.NDArray[np.int32]],
+    *,
+    function: str,
+    sources: tuple[str, ...],
+    column_bytes: int,
+    instructions: float,
+) -> Lowered:
+    """The call of a sparse kernel.
+
+    Args:
+        operator: the layer.
+        name: of the encoding.
+        form: its form.
+        encoded: the rows, and the words of the output channels.
+        function: of the kernel, without its prefix; its header and its struct have the same name.
+        sources: runtime files, the header first.
+        column_bytes: of a column of pixels in scratch.
+        instructions: of one block of pixels, by estimate.
+    """
+    rows, words = encoded
+    pixels = math.prod(operator.output.shape[:3])
+    depth, outputs = operator.input.shape[3], operator.output.shape[3]
+    return Lowered(
+        function=f"edgeprune_{function}_{VECTORS}",
+        struct=f"edgeprune_{function}",
+        header=f"{function}.h",
+        sources=sources,
+        parameters={
+            **rows.fields(),
+            "channels": Constant("channels", words),
+            "pixels": pixels,
+        },
+        inputs=operator.inputs,
+        scratch=column_bytes * (depth + 1) + (VECTORS * outputs if pixels % VECTORS else 0),
+        shape=(
+            ("form", form.number),
+            ("depth", depth),
+            ("outputs", outputs),
+            *output_shape(operator),
+        ),
+        overlap=Overlap(lead=lead(pixels, depth, outputs)),
+        encoding=name,
+        estimate=Estimate(
+            instructions=-(-pixels // VECTORS) * instructions,
+            flash_bytes=rows.nbytes + words.nbytes,
+        ),
+    )
