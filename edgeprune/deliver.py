@@ -16,13 +16,16 @@ from edgeprune.pipeline import Pipeline
 from edgeprune.publish import publish_files, publish_folder
 from edgeprune.reports import Report, junit, markdown
 from edgeprune.store import Artifact
+from edgeprune.target import Target
 
 if TYPE_CHECKING:
     from edgeprune.devices.counting import Profile
+    from edgeprune.devices.session import ClipProfile
 
 __all__ = [
     "BACKENDS",
     "count",
+    "count_clip",
     "deploy",
     "linked_image",
     "manifest",
@@ -139,14 +142,18 @@ def count(pipeline: Pipeline | ModelPipeline) -> list[tuple[str, Profile]]:
     Raises:
         DeclarationError: the target has no image.
     """
-    device = stages.image_device(pipeline.target, linked_image(pipeline))
+    image = linked_image(pipeline)
     if isinstance(pipeline, ModelPipeline):
-        with device.open_network() as network:
+        with stages.image_device(pipeline.target, image).open_network() as network:
             return [("inference", network.profile().inference)]
-    with device.open() as session:
-        clip = np.zeros(session.info().clip_samples, np.int16)
-        profile = session.profile(clip)
+    profile = count_clip(pipeline.target, image)
     return [("inference", profile.inference), ("front-end", profile.frontend_frame)]
+
+
+def count_clip(target: Target, image: Image) -> ClipProfile:
+    """What an image with a front-end executes for a clip of silence."""
+    with stages.image_device(target, image).open() as session:
+        return session.profile(np.zeros(session.info().clip_samples, np.int16))
 
 
 def _image(pipeline: Pipeline | ModelPipeline) -> Artifact | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -69,6 +70,41 @@ class Pipeline(Workshop):
                 self.clips(),
                 self.features(),
                 self.trained(),
+                self.cache,
+                self.progress,
+            ),
+        )
+
+    def sensitivity(self) -> Artifact:
+        """What pruning each layer alone, in one shot, does to the dense network."""
+        return self.once(
+            "sensitivity",
+            lambda: stages.sensitivity(
+                self.recipe,
+                self.clips(),
+                self.features(),
+                self.trained(),
+                self.cache,
+                self.progress,
+            ),
+        )
+
+    def pruned_once(self, name: str, shares: Mapping[str, float]) -> Artifact:
+        """The int8 model of the dense network after one-shot pruning by layer.
+
+        Args:
+            name: what the shares are called.
+            shares: layer, or the first of joined layers → its share.
+        """
+        return self.once(
+            f"pruned {name}",
+            lambda: stages.pruned_once(
+                self.recipe,
+                self.clips(),
+                self.features(),
+                self.trained(),
+                shares,
+                name,
                 self.cache,
                 self.progress,
             ),

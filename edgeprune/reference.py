@@ -90,6 +90,8 @@ def _type(annotation: Any) -> str:
     if origin is tuple:
         inner = [_type(each) for each in arguments if each is not Ellipsis]
         return f"array of {inner[0]}" if Ellipsis in arguments else f"[{', '.join(inner)}]"
+    if origin is dict:
+        return f"table of {_type(arguments[1])}s"
     if hasattr(annotation, "__metadata__"):
         return _type(arguments[0])
     names = {str: "string", int: "integer", float: "number", bool: "boolean"}

@@ -130,7 +130,8 @@ def _unpruned(recipe: Recipe) -> Recipe:
 
 def _tuned(recipe: Recipe) -> Recipe:
     """The dense network after the recovery of a pruned one."""
-    pruning = {"structure": "unstructured", "criterion": None, "sparsity": 0.0}
+    pruning: dict[str, object] = {"structure": "unstructured", "criterion": None}
+    pruning |= {"sparsity": 0.0, "layers": {}}
     return variant(recipe, pruning=pruning)
 
 
@@ -176,7 +177,7 @@ def _sparse_point(
     recipe: Recipe, shape: Shape, criterion: str | None, sparsity: float
 ) -> Point | str:
     """A point, or why there is none."""
-    pruning = {"sparsity": sparsity, **shape.changes}
+    pruning = {"sparsity": sparsity, "layers": {}, **shape.changes}
     if criterion is not None:
         pruning["criterion"] = criterion
     try:

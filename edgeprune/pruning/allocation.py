@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeprune.pruning.masks import Mask
 
-__all__ = ["Allocation", "Global", "PerLayer", "Row", "lowest", "make_allocation"]
+__all__ = ["Allocation", "Global", "Listed", "PerLayer", "Row", "lowest", "make_allocation"]
 
 #: float64 scores of what can be taken out of one layer, or of layers that an addition joins;
 #: minus infinity for what is gone already.
@@ -22,12 +22,13 @@ Row = NDArray[np.float64]
 class Allocation(Protocol):
     """Divides the sparsity among layers."""
 
-    def shares(self, rows: Sequence[Row], sparsity: float) -> list[float]:
+    def shares(self, rows: Sequence[Row], sparsity: float, layers: Sequence[str]) -> list[float]:
         """How much goes.
 
         Args:
             rows: scores that can be ranked against each other, a row a layer.
             sparsity: share to take out of all of them.
+            layers: the name of each row's layer; of layers that an addition joins, any one.
 
         Returns:
             The share to take out of each row.
@@ -37,9 +38,26 @@ class Allocation(Protocol):
 class PerLayer:
     """The same share of every layer."""
 
-    def shares(self, rows: Sequence[Row], sparsity: float) -> list[float]:
+    def shares(self, rows: Sequence[Row], sparsity: float, layers: Sequence[str]) -> list[float]:
         """The sparsity itself, for each row."""
         return [sparsity] * len(rows)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A share for each layer, approached by all of them at one pace.
+
+    Attributes:
+        final: the sparsity at which each layer has its share, above 0.
+        by_layer: layer name → its share.
+    """
+
+    final: float
+    by_layer: Mapping[str, float]
+
+    def shares(self, rows: Sequence[Row], sparsity: float, layers: Sequence[str]) -> list[float]:
+        """As much of each layer's share as the sparsity is of the final one."""
+        return [self.by_layer[layer] * (sparsity / self.final) for layer in layers]
 
 
 @dataclass(frozen=True)
@@ -56,7 +74,7 @@ class Global:
 
     floor: float
 
-    def shares(self, rows: Sequence[Row], sparsity: float) -> list[float]:
+    def shares(self, rows: Sequence[Row], sparsity: float, layers: Sequence[str]) -> list[float]:
         """Rank all rows together, apart from the highest of each."""
         if not rows:
             return []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from edgeprune.errors import TrainingError
 
-__all__ = ["excluded_layers", "matching_layers", "spared_layers"]
+__all__ = ["excluded_layers", "matching_layers", "spared_layers", "values_by_layer"]
 
 
 def excluded_layers(patterns: Sequence[str], layers: Sequence[str]) -> frozenset[str]:
@@ -72,3 +72,34 @@ def matching_layers(
             )
         found.update(matching)
     return frozenset(found)
+
+
+def values_by_layer(
+    values: Mapping[str, float], layers: Sequence[str], *, where: str, purpose: str
+) -> dict[str, float]:
+    """The value that an option gives each layer.
+
+    A layer's own name goes before any pattern.
+
+    Args:
+        values: layer name, or shell pattern of names → value.
+        layers: the names of the network's layers that the option could mean.
+        where: the option, table and key.
+        purpose: what those layers could do, for the message.
+
+    Returns:
+        Layer name → value, of the layers that are matched.
+
+    Raises:
+        TrainingError: a pattern matches none, or two give a layer different values.
+    """
+    found: dict[str, float] = {}
+    for pattern, value in values.items():
+        for layer in sorted(matching_layers([pattern], layers, where=where, purpose=purpose)):
+            if layer not in values and found.setdefault(layer, value) != value:
+                raise TrainingError(
+                    f"two patterns give layer {layer!r} {found[layer]:g} and {value:g}",
+                    where=where,
+                    hint=f"name the layer itself: {layer!r} = {value:g}",
+                )
+    return found | {layer: values[layer] for layer in layers if layer in values}

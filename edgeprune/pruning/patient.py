@@ -10,10 +10,9 @@ from edgeprune.models.trainer import Distillation, Penalty, Trainer, rates
 from edgeprune.pruning.channels import Kernel
 from edgeprune.pruning.criteria import Criterion, comparable_scores, criteria
 from edgeprune.pruning.evidence import gather, moving_paths
-from edgeprune.pruning.exclusion import spared_layers
 from edgeprune.pruning.masks import Masks
 from edgeprune.pruning.plan import Phase
-from edgeprune.pruning.registry import make_structure
+from edgeprune.pruning.registry import fitted_structure
 from edgeprune.pruning.structures import LayerScores, Structure
 from edgeprune.pruning.surgery import map_channels, map_kernels, remove_channels
 from edgeprune.recipe import Pruning
@@ -39,8 +38,8 @@ class Patient:
     Raises:
         UnsupportedError: a layer through which channels can't be followed, or that the criterion
             can't score, by name.
-        TrainingError: a pattern of ``pruning.only`` or ``pruning.exclude`` matches no layer, or
-            they leave no layer to prune.
+        TrainingError: a pattern of ``pruning.only``, ``pruning.exclude`` or ``pruning.layers``
+            matches no layer, they leave no layer to prune, or ``layers`` contradicts itself.
     """
 
     def __init__(
@@ -52,9 +51,7 @@ class Patient:
         self._steps = steps
         self._criterion: Criterion = criteria(seed)[spec.scored_by]
         self._channels = (map_channels if spec.structure == "channel" else map_kernels)(network)
-        names = [kernel.layer for kernel in self._channels.kernels]
-        spared = spared_layers(names, only=spec.only, exclude=spec.exclude)
-        self._structure: Structure = make_structure(spec, spared)
+        self._structure: Structure = fitted_structure(spec, self._channels)
         self._kernels: tuple[Kernel, ...] = ()
         if spec.sparsity:
             self._kernels = self._structure.prunable(self._channels)

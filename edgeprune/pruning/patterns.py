@@ -227,7 +227,8 @@ class Weights:
                 np.where(self._pattern.gone(previous.variables[kernel.path]), -np.inf, row)
                 for kernel, row in zip(kernels, rows, strict=True)
             ]
-        shares = self._allocation.shares([row.ravel() for row in rows], sparsity)
+        names = [kernel.layer for kernel in kernels]
+        shares = self._allocation.shares([row.ravel() for row in rows], sparsity, names)
         return Masks(
             variables={
                 kernel.path: self._pattern.spread(self._pattern.choose(row, share), kernel.shape)

@@ -130,8 +130,9 @@ def prune(
     Raises:
         UnsupportedError: a layer through which channels can't be followed, or which the criterion
             can't score, by name.
-        TrainingError: the loss is not finite any more, a pattern of ``pruning.only`` or
-            ``pruning.exclude`` matches no layer, or no layer is left to prune.
+        TrainingError: the loss is not finite any more, a pattern of ``pruning.only``,
+            ``pruning.exclude`` or ``pruning.layers`` matches no layer, no layer is left to prune,
+            or ``layers`` contradicts itself.
         DatasetError: the recipe asks for background noise that the data set lacks.
     """
     spec = recipe.pruning

@@ -124,7 +124,7 @@ class Channel:
                 np.where(before[group.channels], row, -np.inf)
                 for group, row in zip(groups, rows, strict=True)
             ]
-        shares = self._allocation.shares(rows, sparsity)
+        shares = self._allocation.shares(rows, sparsity, [group.layers[0] for group in groups])
         for group, row, share in zip(groups, rows, shares, strict=True):
             stay = self._rounded(len(row), share)
             kept[group.channels[lowest(row, len(row) - stay)]] = False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from edgeprune.declaration import Declaration, option
 
@@ -46,6 +46,9 @@ _MOST_LEVELS = 8
 #: Channels that a block spans at most, either way.
 _LARGEST_SPAN = 64
 
+#: Share of what a layer has that can be taken out.
+_LayerSparsity = Annotated[float, Field(ge=0, le=0.98)]
+
 
 class Pruning(Declaration):
     """What is taken out of the network, and how it recovers."""
@@ -76,6 +79,11 @@ class Pruning(Declaration):
         unit="%",
         ge=0,
         le=100,
+    )
+    layers: dict[str, _LayerSparsity] = option(
+        "sparsity, 0 to 0.98, of layers by name or by shell pattern, { '*pointwise' = 0.9 }; all"
+        " others have that of sparsity; 'invoke prune --sensitivity' proposes it",
+        default={},
     )
     channel_multiple: int = option(
         "kept channels are rounded to a multiple of this; read only for channels",
@@ -257,10 +265,33 @@ class Pruning(Declaration):
             raise ValueError(f"{written} must fall, and stay above 0")
         if len(self.levels) > _MOST_LEVELS:
             raise ValueError(f"{written} are more than {_MOST_LEVELS}")
+        if self.layers:
+            raise ValueError(f"{written} take the same share of every layer: leave layers out")
         if self.scored_by in _AFTER_TRAINING:
             raise ValueError(
                 f"criterion = {self.scored_by!r} scores what pruning does to the weights; levels "
                 "are ranked before: choose l1, l2, taylor, gradient or random"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_have_a_say(self) -> Pruning:
+        if not self.layers or self.structure == "none":
+            return self
+        if self.allocation == "global":
+            raise ValueError(
+                "layers gives layers sparsities of their own, and allocation = 'global' finds "
+                "them by itself: leave one of the two out"
+            )
+        if self.structure == "n:m":
+            raise ValueError(
+                "layers does not go with structure = 'n:m', whose pattern gives every layer the "
+                "same sparsity; exclude leaves layers alone"
+            )
+        if not self.sparsity:
+            raise ValueError(
+                "sparsity = 0 is the dense control and layers would take something out: leave "
+                "layers out, or name in only what is pruned"
             )
         return self
 

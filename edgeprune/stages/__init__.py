@@ -10,6 +10,7 @@ from edgeprune.stages.building import image, program, tflm
 from edgeprune.stages.imported import imported, imported_measurement, imported_program
 from edgeprune.stages.learning import clips, features, pruned, quantized, trained, tuned
 from edgeprune.stages.measuring import host_build, image_device, measurement
+from edgeprune.stages.sensitivity import pruned_once, sensitivity
 
 __all__ = [
     "clips",
@@ -23,7 +24,9 @@ __all__ = [
     "measurement",
     "program",
     "pruned",
+    "pruned_once",
     "quantized",
+    "sensitivity",
     "tflm",
     "trained",
     "tuned",

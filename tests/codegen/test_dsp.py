@@ -233,6 +233,27 @@ def test_accumulators_that_do_not_fit() -> None:
         assert _fitting(network) == [fits]
 
 
+@pytest.mark.parametrize("kind", ["pointwise", "convolution", "depthwise"])
+def test_channels_without_weights(kind: str, host_cc: Toolchain, build_cache: Path) -> None:
+    """Pruning can empty a channel; the converter then gives it a scale next to nothing."""
+    network = _network()
+    relu = {"activation": "relu", "zero_point": -128}
+    if kind == "depthwise":
+        network.depthwise_conv_2d(0, **relu)
+    else:
+        network.conv_2d(0, 4, kernel=(1, 1) if kind == "pointwise" else (3, 3), **relu)
+    weights, bias = (network.tensors[index] for index in network.operators[0].inputs[1:])
+    axis = 3 if kind == "depthwise" else 0
+    values = np.frombuffer(weights.data, np.int8).reshape(weights.shape).copy()
+    np.moveaxis(values, axis, 0)[:3] = 0
+    weights.data = values.tobytes()
+    weights.scales = np.array([1e-7, 2e-7, 1e-3, weights.scales[3]])
+    bias.scales = weights.scales * network.scale(0)
+    bias.data = np.array([2**30, -(2**29), 12_345, -77], dtype=np.int32).tobytes()
+    assert _fitting(network) == [True]
+    assert _assert_same_bits(network.content(), host_cc, build_cache, seed=1, count=5) == 1
+
+
 # Nothing undefined, nothing out of bounds.
 
 _MAIN = """

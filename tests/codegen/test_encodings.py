@@ -7,15 +7,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeprune.codegen.encodings.bitmap import decode_bitmap, encode_bitmap
+from edgeprune.codegen.encodings.bitmap import (
+    decode_bitmap,
+    decode_bitmap_series,
+    encode_bitmap,
+    encode_bitmap_series,
+)
 from edgeprune.codegen.encodings.block import BLOCK, decode_block, encode_block
 from edgeprune.codegen.encodings.delta import DELTA_REACH, decode_delta, encode_delta, entries
 from edgeprune.codegen.encodings.palette import (
     Palette,
     decode_palette,
+    decode_palette_blocks,
     decode_sparse_palette,
     encode_palette,
+    encode_palette_blocks,
     encode_sparse_palette,
+)
+from edgeprune.codegen.encodings.short_delta import (
+    SHORT_DELTA_REACH,
+    decode_short_delta,
+    encode_short_delta,
 )
 
 _SETTINGS = settings(deadline=None, derandomize=True, max_examples=80)
@@ -53,6 +65,15 @@ def test_delta(rows: np.ndarray) -> None:
 
 
 @_SETTINGS
+@given(rows=_rows())
+def test_short_delta(rows: np.ndarray) -> None:
+    encoded = encode_short_delta(rows)
+    np.testing.assert_array_equal(decode_short_delta(encoded, rows.shape), rows)
+    weights = [len(entries(row, SHORT_DELTA_REACH)) for row in rows]
+    assert len(encoded) == sum(1 + each + 2 * -(-each // 4) for each in weights)
+
+
+@_SETTINGS
 @given(rows=_rows(multiple=BLOCK))
 def test_block(rows: np.ndarray) -> None:
     np.testing.assert_array_equal(decode_block(encode_block(rows), rows.shape), rows)
@@ -64,6 +85,27 @@ def test_bitmap(rows: np.ndarray) -> None:
     encoded = encode_bitmap(rows)
     np.testing.assert_array_equal(decode_bitmap(encoded, rows.shape), rows)
     assert len(encoded) == rows.size // 8 + np.count_nonzero(rows)
+
+
+@_SETTINGS
+@given(rows=_rows())
+def test_bitmap_series(rows: np.ndarray) -> None:
+    weights = rows.reshape(-1)
+    encoded = encode_bitmap_series(weights)
+    np.testing.assert_array_equal(decode_bitmap_series(encoded, weights.size), weights)
+    assert len(encoded) == -(-weights.size // 8) + np.count_nonzero(weights)
+
+
+@_SETTINGS
+@given(rows=_rows(pairs=True, values=15), run=st.sampled_from([1, 4, 16, 1000]))
+def test_palette_blocks(rows: np.ndarray, run: int) -> None:
+    for blocks in (rows.reshape(-1, 1, rows.shape[1]), rows.reshape(-1, 2, rows.shape[1])):
+        palette = encode_palette_blocks(blocks, run)
+        np.testing.assert_array_equal(decode_palette_blocks(palette, blocks.shape, run), blocks)
+        if run == 16:
+            last = rows.shape[1] % 16
+            of_row = rows.shape[1] // 16 * 8 + -(-last // 2)
+            assert palette.stream.size == len(rows) * (1 + of_row)
 
 
 @_SETTINGS
@@ -107,6 +149,10 @@ def test_what_has_no_encoding() -> None:
         encode_bitmap(many)
     with pytest.raises(ValueError, match="256 entries in a row; 255 is the most"):
         encode_block(np.ones((1, 1024), dtype=np.int8))
+    with pytest.raises(ValueError, match="256 entries in a row; 252 is the most"):
+        encode_short_delta(np.ones((1, 256), dtype=np.int8))
+    with pytest.raises(ValueError, match="17 different weights"):
+        encode_palette_blocks(many.reshape(1, 1, -1), 16)
     rng = np.random.default_rng(0)
     different = np.stack([rng.permutation(256)[:16] for _ in range(258)]) - 128
     with pytest.raises(ValueError, match="tables; 256 is the most"):
@@ -119,7 +165,11 @@ def test_damaged_bytes(cut: int) -> None:
     rows = np.where(rng.random((6, 40)) < 0.4, rng.choice([-90, 0, 7, 33], (6, 40)), 0)
     rows = rows.astype(np.int8)
     palette, sparse = encode_palette(rows), encode_sparse_palette(rows)
+    blocks = encode_palette_blocks(rows.reshape(3, 2, 40), 16)
     shorter = [
+        lambda: decode_short_delta(encode_short_delta(rows)[:-cut], rows.shape),
+        lambda: decode_bitmap_series(encode_bitmap_series(rows.reshape(-1))[:-cut], rows.size),
+        lambda: decode_palette_blocks(Palette(blocks.stream[:-cut], blocks.tables), (3, 2, 40), 16),
         lambda: decode_delta(encode_delta(rows)[:-cut], rows.shape),
         lambda: decode_block(encode_block(rows)[:-cut], rows.shape),
         lambda: decode_bitmap(encode_bitmap(rows)[:-cut], rows.shape),
@@ -129,11 +179,13 @@ def test_damaged_bytes(cut: int) -> None:
     longer = np.ones(cut, dtype=np.int8)
     shorter += [
         lambda: decode_delta(np.append(encode_delta(rows), longer), rows.shape),
+        lambda: decode_short_delta(np.append(encode_short_delta(rows), longer), rows.shape),
         lambda: decode_block(np.append(encode_block(rows), longer), rows.shape),
         lambda: decode_bitmap(np.append(encode_bitmap(rows), longer), rows.shape),
     ]
     for decode in shorter:
         with pytest.raises(
-            ValueError, match=r"no matrix of 6 rows|bytes behind the last of 6 rows"
+            ValueError,
+            match=r"no matrix of [16] rows|bytes behind the last of 6 rows|no blocks of 2 rows",
         ):
             decode()

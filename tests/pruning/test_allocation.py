@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeprune.pruning.allocation import Global, PerLayer, lowest, make_allocation
+from edgeprune.pruning.allocation import Global, Listed, PerLayer, lowest, make_allocation
 
 LOW = np.array([1.0, 2.0, 3.0, 4.0])
 HIGH = np.array([5.0, 6.0, 7.0, 8.0, 9.0, 10.0])
+NAMES = ["low", "high"]
 
 
 def test_per_layer_is_the_same_everywhere() -> None:
-    assert PerLayer().shares([LOW, HIGH], 0.3) == [0.3, 0.3]
+    assert PerLayer().shares([LOW, HIGH], 0.3, NAMES) == [0.3, 0.3]
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_per_layer_is_the_same_everywhere() -> None:
     ],
 )
 def test_global_takes_the_lowest_of_all(sparsity: float, floor: float, taken: list[int]) -> None:
-    shares = Global(floor).shares([LOW, HIGH], sparsity)
+    shares = Global(floor).shares([LOW, HIGH], sparsity, NAMES)
     assert [share * len(row) for share, row in zip(shares, (LOW, HIGH), strict=True)] == (
         pytest.approx(taken)
     )
@@ -34,11 +35,17 @@ def test_global_takes_the_lowest_of_all(sparsity: float, floor: float, taken: li
 
 def test_global_counts_what_is_gone_already() -> None:
     gone = np.array([-np.inf, -np.inf, 3.0, 4.0])
-    assert Global(0.0).shares([gone, HIGH], 0.3) == pytest.approx([3 / 4, 0])
+    assert Global(0.0).shares([gone, HIGH], 0.3, NAMES) == pytest.approx([3 / 4, 0])
+
+
+def test_listed_shares_are_reached_together() -> None:
+    listed = Listed(0.8, {"low": 0.9, "high": 0.0, "other": 0.5})
+    assert listed.shares([LOW, HIGH], 0.8, NAMES) == [0.9, 0.0]
+    assert listed.shares([HIGH, LOW], 0.4, NAMES[::-1]) == pytest.approx([0.0, 0.45])
 
 
 def test_global_of_no_layer() -> None:
-    assert Global(0.0).shares([], 0.5) == []
+    assert Global(0.0).shares([], 0.5, []) == []
 
 
 def test_of_equal_scores_the_first_go_and_what_is_gone_stays_gone() -> None:

@@ -26,6 +26,8 @@ def header(model: ModelText) -> str:
         if manifest.state_bytes
         else "Does nothing: this network keeps nothing from one inference to the next."
     )
+    member = _LEVEL_MEMBER if has_levels else ""
+    setter = _SET_LEVEL if has_levels else ""
     if has_levels:
         reset = "Sets level 0, the full network; it keeps nothing from one inference to the next."
     body = f"""\
@@ -69,12 +71,12 @@ typedef struct edgeprune_model {{
         int8_t bytes[EDGEPRUNE_MODEL_ARENA_SIZE + EDGEPRUNE_MODEL_STATE_SIZE];
         uint64_t aligned;
     }} memory;
-{_LEVEL_MEMBER if has_levels else ""}}} edgeprune_model;
+{member}}} edgeprune_model;
 
 {labels}/* {reset} */
 void edgeprune_model_reset(edgeprune_model *model);
 
-{_SET_LEVEL if has_levels else ""}/* EDGEPRUNE_MODEL_INPUT_SIZE values, to be written before every inference. */
+{setter}/* EDGEPRUNE_MODEL_INPUT_SIZE values, to be written before every inference. */
 {source} *edgeprune_model_input(edgeprune_model *model);
 
 /* Computes the output. The input may be overwritten. */

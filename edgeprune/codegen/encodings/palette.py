@@ -1,7 +1,8 @@
 """Rows of at most 16 different weights: tables, and places in them of 4 bits.
 
 Sparse rows are the form PALETTE of ``runtime/sparse_multiply.h``; pairs of dense rows are what
-``runtime/palette_unpack.h`` reads. Those say what the bytes are.
+``runtime/palette_unpack.h`` reads, blocks of runs what ``runtime/expand.h`` does. Those say what
+the bytes are.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ __all__ = [
     "TABLE",
     "Palette",
     "decode_palette",
+    "decode_palette_blocks",
     "decode_sparse_palette",
     "encode_palette",
+    "encode_palette_blocks",
     "encode_sparse_palette",
 ]
 
@@ -125,6 +128,60 @@ def decode_palette(palette: Palette, shape: tuple[int, int]) -> npt.NDArray[np.i
     except (IndexError, ValueError) as error:
         raise ValueError(f"no matrix of {shape[0]} rows and {shape[1]} columns") from error
     return np.stack([upper, lower], axis=1).reshape(shape)
+
+
+def encode_palette_blocks(blocks: npt.NDArray[Any], run: int) -> Palette:
+    """Dense rows in blocks, of which runs of each row take turns.
+
+    Args:
+        blocks: int8 ``[blocks, rows, depth]``.
+        run: weights of a row at a time.
+
+    Raises:
+        ValueError: a row has more than 16 different weights.
+    """
+    rows = blocks.reshape(-1, blocks.shape[2])
+    tables, numbers = _tables([frozenset(map(int, row)) for row in rows])
+    placed = np.stack([_placed(tables[n], row) for n, row in zip(numbers, rows, strict=True)])
+    encoded = []
+    for block, of_block in zip(
+        placed.reshape(blocks.shape), np.reshape(numbers, blocks.shape[:2]), strict=True
+    ):
+        encoded.append(bytes(map(int, of_block)))
+        for start in range(0, blocks.shape[2], run):
+            part = block[:, start : start + run]
+            even = np.pad(part, [(0, 0), (0, part.shape[1] % 2)])
+            encoded.append((even[:, 0::2] | even[:, 1::2] << 4).astype(np.uint8).tobytes())
+    return Palette(array(encoded), tables)
+
+
+def _placed(table: npt.NDArray[np.int8], row: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    places = _places(table)
+    return np.array([places[int(weight)] for weight in row], dtype=np.int64)
+
+
+def decode_palette_blocks(
+    palette: Palette, shape: tuple[int, int, int], run: int
+) -> npt.NDArray[np.int8]:
+    """The blocks of :func:`encode_palette_blocks`.
+
+    Raises:
+        ValueError: the bytes are no blocks of that shape.
+    """
+    count, rows, depth = shape
+    lengths = [min(run, depth - start) for start in range(0, depth, run)]
+    cuts = np.cumsum([rows, *(rows * -(-length // 2) for length in lengths)])
+    try:
+        each = palette.stream.view(np.uint8).reshape(count, int(cuts[-1]))
+        numbers, *parts = np.split(each, cuts[:-1], axis=1)
+        placed = [
+            np.stack([part & 15, part >> 4], axis=-1).reshape(count, rows, -1)[:, :, :length]
+            for part, length in zip(parts, lengths, strict=True)
+        ]
+        weights = palette.tables[numbers[:, :, None], np.concatenate(placed, axis=2)]
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"no blocks of {rows} rows and {depth} columns") from error
+    return np.asarray(weights, dtype=np.int8)
 
 
 def encode_sparse_palette(rows: npt.NDArray[Any]) -> Palette:

@@ -32,6 +32,9 @@ __all__ = [
 
 MATRIX_SOURCES = ("kernel_matrix.c", "kernel_matrix.h", "kernel_requantize.h")
 
+#: From one int8 value to another; farther from the zero point, an output is clamped anyway.
+_LARGEST_DISTANCE = 255
+
 _Weighted = Conv2D | DepthwiseConv2D | FullyConnected
 
 
@@ -128,12 +131,25 @@ def channels(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> Chan
                 f"{f' * 2**{by.left}' if by.left else ''}, which overflows 32 bits",
                 hint="convert the model again with calibration data that is typical",
             )
+    for channel in np.flatnonzero(~wide.any(axis=1)).tolist():
+        bias[channel], rescales[channel] = _constant(int(bias[channel]), rescales[channel])
+        reach[channel] = abs(bias[channel])
     return Channels(
         bias=bias,
         reach=reach,
         multiplier=np.array([by.multiplier for by in rescales], dtype=np.int64),
         shift=np.array([by.shift for by in rescales], dtype=np.int64),
     )
+
+
+def _constant(bias: int, by: Rescale) -> tuple[int, Rescale]:
+    """Small numbers that give the output of a channel without weights, which never changes.
+
+    Those of the file can be huge: the converter gives such a channel a scale next to nothing, and
+    a kernel for small accumulators would have to decline the whole layer.
+    """
+    output = max(-_LARGEST_DISTANCE, min(_LARGEST_DISTANCE, by(bias)))
+    return 4 * output, Rescale(1 << 30, -1)
 
 
 def per_channel(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> dict[str, Field]:
