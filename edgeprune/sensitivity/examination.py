@@ -201,6 +201,12 @@ def _check(pipeline: Pipeline) -> None:
             where="pruning.allocation",
             hint="--set pruning.allocation=layer",
         )
+    if spec.levels:
+        raise DeclarationError(
+            "levels take the same share of every layer",
+            where="pruning.levels",
+            hint="--set pruning.levels=[]",
+        )
     if pipeline.target.device == "host":
         raise DeclarationError(
             "no instructions are counted and no image is linked there",

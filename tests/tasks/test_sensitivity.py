@@ -85,6 +85,10 @@ def test_a_user_examines_writes_and_prunes(user: User) -> None:
         (["--target=host"], "target host: no instructions are counted"),
         (["--set=pruning.structure=none"], "pruning.structure: the recipe takes nothing out"),
         (["--set=pruning.allocation=global"], "divides the sparsity among layers by itself"),
+        (
+            ["--set=pruning.structure=channel", "--set=pruning.levels=[1.0, 0.5]"],
+            "levels take the same share of every layer",
+        ),
         (["--write=x.toml", "--set=seed=2"], "--write: the file would lack what --set seed=2"),
     ],
 )
