@@ -19,14 +19,15 @@ typedef struct edgeprune_mve_expanded {
 
 EDGEPRUNE_INLINE void edgeprune_mve_expanded_pointwise_conv_2d(
     const edgeprune_mve_expanded *layer, const int8_t *input, int8_t *output, int8_t *scratch,
-    int32_t form, int32_t vectors, int32_t depth, int32_t outputs, int32_t away, int32_t clamp)
+    int32_t form, int32_t vectors, int32_t depth, int32_t pitch, int32_t outputs, int32_t away,
+    int32_t clamp)
 {
     const int32_t size = (outputs + 1) / 2 * 2 * depth;
     edgeprune_mve_matrix matrix = layer->matrix;
     matrix.weights = scratch;
     edgeprune_expand(layer->matrix.weights, layer->tables, scratch, form, size, 2, depth, 16);
     edgeprune_kernel_mve_pointwise_conv_2d(&matrix, input, output, scratch + (size + 7) / 8 * 8,
-                                           vectors, depth, outputs, away, clamp);
+                                           vectors, depth, pitch, outputs, away, clamp);
 }
 
 #endif
