@@ -48,6 +48,9 @@ class Rescale:
         """Bits that the value is shifted left before it is multiplied."""
         return max(self.shift, 0)
 
+    def __float__(self) -> float:
+        return math.ldexp(self.multiplier, self.shift - 31)
+
     def __call__(self, value: _Integers) -> _Integers:
         """``value`` times the real multiplier, rounded twice."""
         high = high_multiply(value << self.left, self.multiplier)

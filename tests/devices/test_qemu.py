@@ -270,7 +270,9 @@ def test_qemu_ends_with_the_program_that_started_it(qemu, tmp_path, how):
     """However that ends, and whatever the core is doing."""
     (tmp_path / "device").write_bytes(pickle.dumps(qemu))
     script = (
-        "import pathlib, pickle, sys, time\n"
+        "import pathlib, pickle, signal, sys, time\n"
+        # A job in the background of a shell ignores it, and so do its children.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "device = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())\n"
         "session = device.open()\n"
         "print('open', flush=True)\n"

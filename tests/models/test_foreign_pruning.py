@@ -91,4 +91,4 @@ def test_training_starts_from_the_weights_of_the_file(tones: Dataset, tmp_path: 
     again = recipe(lambda *_: dense.network, tmp_path, epochs=1)
     slow = again.training.model_copy(update={"learning_rate": 1e-6})
     kept = trained(again.model_copy(update={"training": slow}), tones)
-    assert kept.validation.loss == pytest.approx(dense.validation.loss, rel=0.05)
+    assert kept.validation.loss == pytest.approx(dense.validation.loss, rel=0.2)

@@ -34,6 +34,8 @@ MATRIX_SOURCES = ("kernel_matrix.c", "kernel_matrix.h", "kernel_requantize.h")
 
 #: From one int8 value to another; farther from the zero point, an output is clamped anyway.
 _LARGEST_DISTANCE = 255
+#: Times this, every product of 4 is exact.
+_QUARTER = Rescale(1 << 30, -1)
 
 _Weighted = Conv2D | DepthwiseConv2D | FullyConnected
 
@@ -131,8 +133,10 @@ def channels(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> Chan
                 f"{f' * 2**{by.left}' if by.left else ''}, which overflows 32 bits",
                 hint="convert the model again with calibration data that is typical",
             )
+    heard = np.flatnonzero(wide.any(axis=1)).tolist()
+    usual = max((rescales[channel] for channel in heard), key=float, default=_QUARTER)
     for channel in np.flatnonzero(~wide.any(axis=1)).tolist():
-        bias[channel], rescales[channel] = _constant(int(bias[channel]), rescales[channel])
+        bias[channel], rescales[channel] = _constant(int(bias[channel]), rescales[channel], usual)
         reach[channel] = abs(bias[channel])
     return Channels(
         bias=bias,
@@ -142,14 +146,18 @@ def channels(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> Chan
     )
 
 
-def _constant(bias: int, by: Rescale) -> tuple[int, Rescale]:
-    """Small numbers that give the output of a channel without weights, which never changes.
+def _constant(bias: int, by: Rescale, usual: Rescale) -> tuple[int, Rescale]:
+    """Numbers like other channels' that give what a channel without weights gives: one value.
 
     Those of the file can be huge: the converter gives such a channel a scale next to nothing, and
     a kernel for small accumulators would have to decline the whole layer.
     """
     output = max(-_LARGEST_DISTANCE, min(_LARGEST_DISTANCE, by(bias)))
-    return 4 * output, Rescale(1 << 30, -1)
+    for candidate in (usual, _QUARTER):
+        start = round(output / float(candidate)) if candidate.multiplier else 0
+        if candidate(start) == output:
+            break
+    return start, candidate
 
 
 def per_channel(operator: _Weighted, rows: npt.NDArray[Any], *, fold: bool) -> dict[str, Field]:
