@@ -22,9 +22,11 @@ class ModelPipeline(Workshop):
 
     Attributes:
         model: the .tflite file.
+        labels: what its scores mean, in their order; empty where nobody said.
     """
 
     model: Path
+    labels: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -43,7 +45,8 @@ class ModelPipeline(Workshop):
     def program(self) -> Artifact:
         """The network's C."""
         return self.once(
-            "program", lambda: stages.imported_program(self.imported(), self.target, self.name)
+            "program",
+            lambda: stages.imported_program(self.imported(), self.target, self.name, self.labels),
         )
 
     def image(self) -> Artifact | None:

@@ -53,6 +53,33 @@ def test_a_model_file_is_built_without_what_trains(user: User) -> None:
     ]
 
 
+def test_labels_stand_in_the_header(user: User) -> None:
+    done = user.run("build", "--model=net.tflite", "--labels=yes, no,on,off")
+    assert done.returncode == 0, done.stderr
+    program = user.folder / "build/cortex-m4/net/program"
+    assert "#define EDGEPRUNE_MODEL_LABELS 4" in (program / "model.h").read_text()
+    assert json.loads((program / "program.json").read_text())["labels"] == [
+        "yes",
+        "no",
+        "on",
+        "off",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--model=net.tflite", "--labels=yes,no"], "2 labels for 4 scores"),
+        (["--labels=yes,no"], "a recipe's labels are its keywords"),
+    ],
+)
+def test_labels_that_do_not_fit(user: User, arguments: list[str], says: str) -> None:
+    done = user.run("build", *arguments)
+    assert done.returncode == 2, done.stdout
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_profile_names_every_layer_with_its_cost(user: User) -> None:
     done = user.run("build", "--model=net.tflite", "--target=cortex-m4", "--profile")
     assert done.returncode == 0, done.stderr

@@ -51,13 +51,15 @@ def imported(path: Path) -> Stage:
     )
 
 
-def imported_program(model: Artifact, target: Target, name: str) -> Stage:
+def imported_program(
+    model: Artifact, target: Target, name: str, labels: tuple[str, ...] = ()
+) -> Stage:
     """Self-contained C of the network alone: kernels, weights, ``program.json``."""
 
     def run(folder: Path) -> None:
         program = generate(
             model_graph(model),
-            labels=(),
+            labels=labels,
             core=CORES[target.core],
             options=Options(objective=target.optimize),
         )
@@ -65,7 +67,7 @@ def imported_program(model: Artifact, target: Target, name: str) -> Stage:
 
     return Stage(
         name="program",
-        reads={"core": target.core, "objective": target.optimize},
+        reads={"core": target.core, "objective": target.optimize, "labels": list(labels)},
         upstream={"model": model},
         code=("graph", "codegen", _HERE),
         run=run,

@@ -31,6 +31,7 @@ OPTIONS = {
     "recipe": "name or path of a recipe (invoke recipes)",
     "target": "name or path of a target (invoke targets)",
     "model": "a .tflite file to build instead of a recipe's network",
+    "labels": "with --model: what the scores mean, in their order: yes,no,stop",
     "optimize": "speed, size or balanced; the target's choice if left out",
     "set_": "override a key: --set pruning.sparsity=0.6, --set target.clock_mhz=80; repeatable",
     "explain": "say which input changed when a stage runs",
@@ -95,7 +96,12 @@ def open_pipeline(
 
 
 def open_model_pipeline(
-    model: str, target: str, set_: Iterable[str], explain: bool, optimize: str | None = None
+    model: str,
+    target: str,
+    set_: Iterable[str],
+    explain: bool,
+    optimize: str | None = None,
+    labels: str | None = None,
 ) -> ModelPipeline:
     """Read the target and open the store, for a model file.
 
@@ -112,7 +118,11 @@ def open_model_pipeline(
             where=f"--set {next(iter(of_recipe))}",
             hint="keys of the target begin with target.",
         )
-    return ModelPipeline(model=Path(model), **_workshop(target, of_target, explain))
+    return ModelPipeline(
+        model=Path(model),
+        labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
+        **_workshop(target, of_target, explain),
+    )
 
 
 def _settings(

@@ -25,6 +25,7 @@ def ship(
     recipe: str = _RECIPE,
     target: str = _TARGET,
     model: str | None = None,
+    labels: str | None = None,
     optimize: str | None = None,
     set_: list[str] | None = None,
     explain: bool = False,
@@ -36,7 +37,7 @@ def ship(
 
     Exit code 0 when every budget is met, 1 when one is not, 2 on an error in what was given.
     """
-    _judge(_open(recipe, model, target, set_, explain, optimize), profile=False)
+    _judge(_open(recipe, model, labels, target, set_, explain, optimize), profile=False)
 
 
 @command()
@@ -113,6 +114,7 @@ def build(
     recipe: str = _RECIPE,
     target: str = _TARGET,
     model: str | None = None,
+    labels: str | None = None,
     optimize: str | None = None,
     set_: list[str] | None = None,
     explain: bool = False,
@@ -125,7 +127,7 @@ def build(
     """
     from edgeprune import deliver, tables
 
-    pipeline = _open(recipe, model, target, set_, explain, optimize)
+    pipeline = _open(recipe, model, labels, target, set_, explain, optimize)
     folder = deliver.publish_build(pipeline, backend)
     if backend == "c":
         weighed = tables.encoding_table(deliver.manifest(pipeline))
@@ -160,6 +162,7 @@ def check(
     recipe: str = _RECIPE,
     target: str = _TARGET,
     model: str | None = None,
+    labels: str | None = None,
     optimize: str | None = None,
     set_: list[str] | None = None,
     explain: bool = False,
@@ -169,20 +172,29 @@ def check(
 
     Exit code 0 when every budget is met, 1 when one is not, 2 on an error in what was given.
     """
-    _judge(_open(recipe, model, target, set_, explain, optimize), profile=profile)
+    _judge(_open(recipe, model, labels, target, set_, explain, optimize), profile=profile)
 
 
 def _open(
     recipe: str,
     model: str | None,
+    labels: str | None,
     target: str,
     set_: list[str] | None,
     explain: bool,
     optimize: str | None,
 ) -> Pipeline | ModelPipeline:
     """The pipeline of a recipe, or of a model file where one is given."""
+    from edgeprune.errors import DeclarationError
+
     if model is not None:
-        return open_model_pipeline(model, target, set_ or (), explain, optimize)
+        return open_model_pipeline(model, target, set_ or (), explain, optimize, labels)
+    if labels is not None:
+        raise DeclarationError(
+            "a recipe's labels are its keywords",
+            where="--labels",
+            hint="leave it out, or name a file with --model",
+        )
     return open_pipeline(recipe, target, set_ or (), explain, optimize)
 
 
