@@ -19,9 +19,8 @@ from edgeprune.devices import NetworkSession, make_device
 from edgeprune.devices.qemu_process import PROGRAM
 from edgeprune.firmware import build_image
 from edgeprune.graph import Operator, read_graph
-from edgeprune.process import run
 from edgeprune.target import Memory, Target
-from edgeprune.toolchain import C_STANDARD, WARNINGS, Toolchain
+from edgeprune.toolchain import Toolchain
 from tests.codegen.reference import Reference
 from tests.graph.networks import Network
 
@@ -160,42 +159,3 @@ def assert_estimates(content: bytes, program: Program, session: NetworkSession, 
         assert estimate is not None
         assert estimate.instructions == pytest.approx(count.instructions, rel=0.1), layer.encoding
         assert estimate.flash_bytes == layer.constant_bytes
-
-
-_MAIN = """
-#include <stdio.h>
-#include <stdlib.h>
-#include "model.h"
-
-int main(void)
-{
-    edgeprune_model *model = malloc(sizeof *model);
-    FILE *in = fopen("in.bin", "rb");
-    FILE *out = fopen("out.bin", "wb");
-    if (model == NULL || in == NULL || out == NULL) {
-        return 1;
-    }
-    while (fread(edgeprune_model_input(model), 1, EDGEPRUNE_MODEL_INPUT_SIZE, in)
-           == EDGEPRUNE_MODEL_INPUT_SIZE) {
-        edgeprune_model_invoke(model);
-        fwrite(edgeprune_model_output(model), 1, EDGEPRUNE_MODEL_OUTPUT_SIZE, out);
-    }
-    free(model);
-    return fclose(in) + fclose(out);
-}
-"""
-
-
-def sanitized(program: Program, inputs: np.ndarray, compiler: Toolchain, folder: Path) -> bytes:
-    """The outputs of a program under ASan and UBSan."""
-    for file, text in {**program.files, "main.c": _MAIN}.items():
-        (folder / file).write_text(text, encoding="utf-8")
-    sources = sorted(path.name for path in folder.glob("*.c"))
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    run(
-        [*compiler.program, C_STANDARD, *WARNINGS, "-O1", *sanitize, *sources, "-o", "program"],
-        cwd=folder,
-    )
-    (folder / "in.bin").write_bytes(inputs.tobytes())
-    run([folder / "program"], cwd=folder)
-    return (folder / "out.bin").read_bytes()

@@ -18,10 +18,10 @@ from edgeprune.cores import CORES
 from edgeprune.devices import NetworkSession, make_device
 from edgeprune.firmware import build_image
 from edgeprune.graph import FullyConnected, read_graph
-from edgeprune.process import run
 from edgeprune.target import Memory, Target
-from edgeprune.toolchain import C_STANDARD, WARNINGS, Toolchain
+from edgeprune.toolchain import Toolchain
 from tests.codegen.reference import Reference, fully_connected
+from tests.codegen.sanitizers import execute
 from tests.graph.networks import ACTIVATIONS, Network
 
 _CORE = CORES["cortex-m4"]
@@ -256,29 +256,6 @@ def test_channels_without_weights(kind: str, host_cc: Toolchain, build_cache: Pa
 
 # Nothing undefined, nothing out of bounds.
 
-_MAIN = """
-#include <stdio.h>
-#include <stdlib.h>
-#include "model.h"
-
-int main(void)
-{
-    edgeprune_model *model = malloc(sizeof *model);
-    FILE *in = fopen("in.bin", "rb");
-    FILE *out = fopen("out.bin", "wb");
-    if (model == NULL || in == NULL || out == NULL) {
-        return 1;
-    }
-    while (fread(edgeprune_model_input(model), 1, EDGEPRUNE_MODEL_INPUT_SIZE, in)
-           == EDGEPRUNE_MODEL_INPUT_SIZE) {
-        edgeprune_model_invoke(model);
-        fwrite(edgeprune_model_output(model), 1, EDGEPRUNE_MODEL_OUTPUT_SIZE, out);
-    }
-    free(model);
-    return fclose(in) + fclose(out);
-}
-"""
-
 
 @pytest.mark.parametrize("name", sorted(_NETWORKS))
 def test_nothing_is_undefined_or_out_of_bounds(
@@ -286,18 +263,8 @@ def test_nothing_is_undefined_or_out_of_bounds(
 ) -> None:
     program = _program(_NETWORKS[name]().content())
     inputs = _inputs(program, seed=5, count=5)
-    for file, text in {**program.files, "main.c": _MAIN}.items():
-        (tmp_path / file).write_text(text, encoding="utf-8")
-    sources = sorted(path.name for path in tmp_path.glob("*.c"))
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    run(
-        [*host_cc.program, C_STANDARD, *WARNINGS, "-O1", *sanitize, *sources, "-o", "program"],
-        cwd=tmp_path,
-    )
-    (tmp_path / "in.bin").write_bytes(inputs.tobytes())
-    run([tmp_path / "program"], cwd=tmp_path)
     expected = HostProgram.build(program, host_cc, build_cache).invoke(inputs)
-    assert (tmp_path / "out.bin").read_bytes() == expected.tobytes()
+    np.testing.assert_array_equal(execute("host", program, inputs, tmp_path), expected)
 
 
 # On the emulated cores.

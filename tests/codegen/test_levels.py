@@ -18,9 +18,8 @@ from edgeprune.target import Memory, Target
 from edgeprune.toolchain import Toolchain
 from tests.codegen.nested import nested_files, separable
 from tests.codegen.reference import Reference
+from tests.codegen.sanitizers import MAIN, execute
 from tests.codegen.test_mve import _on_m55 as on_m55
-from tests.codegen.test_sanitizers import MAIN
-from tests.codegen.test_sanitizers import _execute as execute
 from tests.graph.networks import Network
 
 _CORE_NAMES: list[CoreName] = ["host", "cortex-m4", "cortex-m3", "cortex-m0plus", "cortex-m55"]

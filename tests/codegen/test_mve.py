@@ -23,10 +23,10 @@ from edgeprune.devices.qemu_process import PROGRAM
 from edgeprune.errors import ToolchainError
 from edgeprune.firmware import build_image
 from edgeprune.graph import FullyConnected, read_graph
-from edgeprune.process import run
 from edgeprune.target import Memory, Target
-from edgeprune.toolchain import C_STANDARD, WARNINGS, Toolchain, find_toolchain
+from edgeprune.toolchain import Toolchain, find_toolchain
 from tests.codegen.reference import Reference, fully_connected
+from tests.codegen.sanitizers import execute
 from tests.graph.networks import ACTIVATIONS, Network
 
 _M55 = CORES["cortex-m55"]
@@ -268,48 +268,14 @@ def test_other_cores_have_none_of_them(kws_model: Path) -> None:
         assert all(kernel.offer(operator, CORES["cortex-m33"]) is None for kernel in MVE_KERNELS)
 
 
-_MAIN = """
-#include <stdio.h>
-#include <stdlib.h>
-#include "model.h"
-
-int main(int argc, char **argv)
-{
-    edgeprune_model *model = malloc(sizeof *model);
-    FILE *in = argc == 3 ? fopen(argv[1], "rb") : NULL;
-    FILE *out = argc == 3 ? fopen(argv[2], "wb") : NULL;
-    if (model == NULL || in == NULL || out == NULL) {
-        return 1;
-    }
-    while (fread(edgeprune_model_input(model), 1, EDGEPRUNE_MODEL_INPUT_SIZE, in)
-           == EDGEPRUNE_MODEL_INPUT_SIZE) {
-        edgeprune_model_invoke(model);
-        fwrite(edgeprune_model_output(model), 1, EDGEPRUNE_MODEL_OUTPUT_SIZE, out);
-    }
-    free(model);
-    return fclose(in) + fclose(out);
-}
-"""
-
-
 @pytest.mark.parametrize("name", sorted(_NETWORKS))
 def test_nothing_is_undefined_or_out_of_bounds(
-    name: str, host_cc: Toolchain, zig: Toolchain, build_cache: Path, tmp_path: Path
+    name: str, zig: Toolchain, build_cache: Path, tmp_path: Path
 ) -> None:
     program = _program(_NETWORKS[name]().content())
     inputs = _inputs(program.manifest.input.size, 5)
-    for file, text in {**program.files, "main.c": _MAIN}.items():
-        (tmp_path / file).write_text(text, encoding="utf-8")
-    sources = sorted(path.name for path in tmp_path.glob("*.c"))
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    run(
-        [*host_cc.program, C_STANDARD, *WARNINGS, "-O1", *sanitize, *sources, "-o", "program"],
-        cwd=tmp_path,
-    )
-    (tmp_path / "in.bin").write_bytes(inputs.tobytes())
-    run([tmp_path / "program", "in.bin", "out.bin"], cwd=tmp_path)
     expected = HostProgram.build(program, zig, build_cache).invoke(inputs)
-    assert (tmp_path / "out.bin").read_bytes() == expected.tobytes()
+    np.testing.assert_array_equal(execute("host", program, inputs, tmp_path), expected)
 
 
 # On the emulated core.

@@ -12,59 +12,11 @@ import pytest
 
 from edgeprune.codegen import HostProgram, Program, generate
 from edgeprune.codegen.selection import Options
-from edgeprune.errors import ProcessError, ToolchainError
+from edgeprune.errors import ProcessError
 from edgeprune.graph import read_graph
-from edgeprune.process import run
-from edgeprune.toolchain import C_STANDARD, WARNINGS, find_toolchain
+from edgeprune.toolchain import find_toolchain
+from tests.codegen.sanitizers import SANITIZERS, execute
 from tests.graph.networks import Network
-
-MAIN = """
-#include <stdio.h>
-#include <stdlib.h>
-#include "model.h"
-
-int main(int argc, char **argv)
-{
-    edgeprune_model *model = malloc(sizeof *model);
-    FILE *in = argc == 3 ? fopen(argv[1], "rb") : NULL;
-    FILE *out = argc == 3 ? fopen(argv[2], "wb") : NULL;
-    if (model == NULL || in == NULL || out == NULL) {
-        return 1;
-    }
-    while (fread(edgeprune_model_input(model), 1, EDGEPRUNE_MODEL_INPUT_SIZE, in)
-           == EDGEPRUNE_MODEL_INPUT_SIZE) {
-        edgeprune_model_invoke(model);
-        fwrite(edgeprune_model_output(model), 1, EDGEPRUNE_MODEL_OUTPUT_SIZE, out);
-    }
-    free(model);
-    return fclose(in) + fclose(out);
-}
-"""
-
-_SANITIZERS = {
-    "zig": ["-target", "native", "-fsanitize=undefined", "-fsanitize-trap=undefined"],
-    "host": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
-}
-
-
-def _execute(
-    name: str, program: Program, inputs: np.ndarray, folder: Path, main: str = MAIN
-) -> np.ndarray:
-    """Compile with a compiler's sanitizers, run, and return what it computed."""
-    try:
-        compiler = find_toolchain(name).program
-    except ToolchainError as error:
-        pytest.skip(str(error))
-    for file, text in {**program.files, "main.c": main}.items():
-        (folder / file).write_text(text, encoding="utf-8")
-    sources = sorted(path.name for path in folder.glob("*.c"))
-    options = [C_STANDARD, *WARNINGS, "-O1", "-g", *_SANITIZERS[name]]
-    driver = [*compiler, "cc"] if name == "zig" else [*compiler]
-    run([*driver, *options, *sources, "-o", "program"], cwd=folder)
-    (folder / "in.bin").write_bytes(np.ascontiguousarray(inputs).tobytes())
-    run([folder / "program", "in.bin", "out.bin"], cwd=folder)
-    written = (folder / "out.bin").read_bytes()
-    return np.frombuffer(written, dtype=np.int8).reshape(len(inputs), -1)
 
 
 def _network() -> Network:
@@ -100,20 +52,20 @@ def program() -> Program:
     return generate(read_graph(_network().content()), labels=(), options=plain)
 
 
-@pytest.mark.parametrize("name", sorted(_SANITIZERS))
+@pytest.mark.parametrize("name", sorted(SANITIZERS))
 def test_every_kernel(name: str, program: Program, tmp_path: Path, build_cache: Path) -> None:
     inputs = _inputs(program.manifest.input.size, 30)
     host = HostProgram.build(program, find_toolchain("zig"), build_cache)
     expected = host.invoke(inputs).view(np.int8)
-    np.testing.assert_array_equal(_execute(name, program, inputs, tmp_path), expected)
+    np.testing.assert_array_equal(execute(name, program, inputs, tmp_path), expected)
 
 
-@pytest.mark.parametrize("name", sorted(_SANITIZERS))
+@pytest.mark.parametrize("name", sorted(SANITIZERS))
 def test_the_published_network(
     name: str, kws_program: Program, kws_host: HostProgram, tmp_path: Path
 ) -> None:
     inputs = _inputs(kws_program.manifest.input.size, 10)
-    found = _execute(name, kws_program, inputs, tmp_path)
+    found = execute(name, kws_program, inputs, tmp_path)
     np.testing.assert_array_equal(found, kws_host.invoke(inputs))
 
 
@@ -125,12 +77,12 @@ def _with(program: Program, file: str, old: str, new: str) -> Program:
     return Program({**program.files, file: program.files[file].replace(old, new)}, program.manifest)
 
 
-@pytest.mark.parametrize("name", sorted(_SANITIZERS))
+@pytest.mark.parametrize("name", sorted(SANITIZERS))
 def test_an_overflow_is_caught(name: str, program: Program, tmp_path: Path) -> None:
     plain = "sum0 += *row0++ * *value"
     broken = _with(program, "kernel_matrix.c", plain, f"{plain} * 99999999")
     with pytest.raises(ProcessError, match="program failed with exit code"):
-        _execute(name, broken, _inputs(program.manifest.input.size, 2), tmp_path)
+        execute(name, broken, _inputs(program.manifest.input.size, 2), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -147,4 +99,4 @@ def test_an_access_out_of_bounds_is_caught(
     old, new = (text.format(arena=arena, less=arena - 16) for text in (old, new))
     with pytest.raises(ProcessError, match="program failed with exit code"):
         broken = _with(program, file, old, new)
-        _execute("host", broken, _inputs(program.manifest.input.size, 8), tmp_path)
+        execute("host", broken, _inputs(program.manifest.input.size, 8), tmp_path)

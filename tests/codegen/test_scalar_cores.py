@@ -15,7 +15,7 @@ from edgeprune.firmware import build_image
 from edgeprune.graph import read_graph
 from edgeprune.target import Memory, Target
 from edgeprune.toolchain import Toolchain, find_toolchain
-from tests.codegen.test_sanitizers import _execute as execute
+from tests.codegen.sanitizers import execute
 from tests.graph.networks import Network
 
 _CORES: list[CoreName] = ["cortex-m3", "cortex-m0plus"]
