@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from edgeprune.devices.base import BatchSession, Device, Pcm, Result, Session, check_identity
 from edgeprune.errors import DeviceError, EdgepruneError
@@ -57,7 +61,10 @@ def run_clips(
         with device.open() as session:
             if count <= 1 or isinstance(session, BatchSession):
                 return _run_here(session, clips, measured, identity, task)
-        return _run_in_pool(device, clips, count, measured, identity, task)
+        with tempfile.TemporaryDirectory(prefix="edgeprune-") as folder:
+            file = Path(folder) / "clips.npy"
+            np.save(file, clips)
+            return _run_in_pool(device, file, len(clips), count, measured, identity, task)
 
 
 def _processors() -> int:
@@ -91,18 +98,28 @@ def _named(index: int) -> Iterator[None]:
 
 
 def _run_in_pool(
-    device: Device, clips: Pcm, count: int, measured: int, identity: str | None, task: Task
+    device: Device,
+    file: Path,
+    clips: int,
+    workers: int,
+    measured: int,
+    identity: str | None,
+    task: Task,
 ) -> list[Result]:
+    """Run the clips of a file.
+
+    They don't go through the pool's queue: one that is full when a worker dies hangs for ever, in
+    Python up to 3.11.4 (CPython issue 94777).
+    """
     executor = ProcessPoolExecutor(
-        count,
+        workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
-        initargs=(device,),
+        initargs=(device, file),
     )
     try:
         futures = [
-            executor.submit(_work, index, clip, index < measured, identity)
-            for index, clip in enumerate(clips)
+            executor.submit(_work, index, index < measured, identity) for index in range(clips)
         ]
         return list(_collect(futures, task))
     except BrokenProcessPool as error:
@@ -125,6 +142,7 @@ def _collect(futures: Sequence[Future[Result]], task: Task) -> Iterator[Result]:
 class _Worker:
     """What a worker process keeps between clips; a device that failed to open, its error."""
 
+    clips: Pcm | None = None
     session: Session | None = None
     failure: EdgepruneError | None = None
 
@@ -132,8 +150,9 @@ class _Worker:
 _worker = _Worker()
 
 
-def _start_worker(device: Device) -> None:
+def _start_worker(device: Device, file: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker.clips = np.load(file, mmap_mode="r")
     try:
         _worker.session = device.open()
     except EdgepruneError as error:
@@ -148,8 +167,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(index: int, clip: Pcm, measure: bool, identity: str | None) -> Result:
-    if _worker.session is None:
+def _work(index: int, measure: bool, identity: str | None) -> Result:
+    if _worker.session is None or _worker.clips is None:
         raise _worker.failure or DeviceError("the worker has no session")
+    clip = np.array(_worker.clips[index])
     with _named(index):
         return _worker.session.infer_pcm(clip, measure=measure, identity=identity)
