@@ -24,6 +24,7 @@ from edgeprune.graph import (
     read_graph,
 )
 from edgeprune.toolchain import Toolchain
+from tests.codegen.case import Case
 from tests.codegen.reference import Reference, fully_connected
 from tests.graph.networks import ACTIVATIONS, Network
 
@@ -34,21 +35,8 @@ _ACTIVATIONS = st.sampled_from(sorted(ACTIVATIONS))
 _MOST_ELEMENTS = 4000
 
 
-class _Case:
-    def __init__(self, content: bytes, seed: int) -> None:
-        self.content = content
-        self.seed = seed
-
-    def __repr__(self) -> str:
-        layers = [
-            f"{each.kind} {list(each.inputs[0].shape)} -> {list(each.output.shape)}"
-            for each in read_graph(self.content).operators
-        ]
-        return f"seed {self.seed}: {'; '.join(layers)}"
-
-
 @st.composite
-def _networks(draw: st.DrawFn) -> _Case:
+def _networks(draw: st.DrawFn) -> Case:
     """A network of three to ten layers of all kinds, with branches; and a seed for its inputs."""
     seed = draw(st.integers(0, 2**31))
     batch = draw(st.sampled_from([1, 1, 1, 2]))
@@ -63,7 +51,7 @@ def _networks(draw: st.DrawFn) -> _Case:
     for _ in range(draw(st.integers(3, 10))):
         images.append(_layer(draw, network, images))
     _end(draw, network, images[-1])
-    return _Case(network.content(), seed)
+    return Case(network.content(), seed)
 
 
 def _layer(draw: st.DrawFn, network: Network, images: list[int]) -> int:
@@ -310,7 +298,7 @@ def _assert_same_bits(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(case=_networks())
-def test_random_networks(case: _Case, zig: Toolchain, build_cache: Path) -> None:
+def test_random_networks(case: Case, zig: Toolchain, build_cache: Path) -> None:
     """With the kernels that are made for a core, and with the plain ones, which take everything."""
     for options in (Options(), Options(specialized=False)):
         _assert_same_bits(case.content, zig, build_cache, seed=case.seed, count=4, options=options)

@@ -20,6 +20,7 @@ from edgeprune.firmware import build_image
 from edgeprune.graph import FullyConnected, read_graph
 from edgeprune.target import Memory, Target
 from edgeprune.toolchain import Toolchain
+from tests.codegen.case import Case
 from tests.codegen.reference import Reference, fully_connected
 from tests.codegen.sanitizers import execute
 from tests.graph.networks import ACTIVATIONS, Network
@@ -32,21 +33,8 @@ _GAINS = st.sampled_from([0.5, 1.0, 1.0, 2.0, 30.0, 1e5])
 _ACTIVATIONS = st.sampled_from(["relu", "relu", *sorted(ACTIVATIONS)])
 
 
-class _Case:
-    def __init__(self, content: bytes, seed: int) -> None:
-        self.content = content
-        self.seed = seed
-
-    def __repr__(self) -> str:
-        layers = [
-            f"{each.kind} {list(each.inputs[0].shape)} -> {list(each.output.shape)}"
-            for each in read_graph(self.content).operators
-        ]
-        return f"seed {self.seed}: {'; '.join(layers)}"
-
-
 @st.composite
-def _networks(draw: st.DrawFn) -> _Case:
+def _networks(draw: st.DrawFn) -> Case:
     """A chain of layers, so that they write over each other's memory; some images are rows."""
     seed = draw(st.integers(0, 2**31))
     width = draw(st.sampled_from([1, 1, 2, 4, 5, 6, 9, 13]))
@@ -60,7 +48,7 @@ def _networks(draw: st.DrawFn) -> _Case:
     source = 0
     for _ in range(draw(st.integers(2, 6))):
         source = _layer(draw, network, source)
-    return _Case(network.content(), seed)
+    return Case(network.content(), seed)
 
 
 def _layer(draw: st.DrawFn, network: Network, source: int) -> int:
@@ -134,7 +122,7 @@ def _assert_same_bits(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(case=_networks())
-def test_random_networks(case: _Case, host_cc: Toolchain, build_cache: Path) -> None:
+def test_random_networks(case: Case, host_cc: Toolchain, build_cache: Path) -> None:
     _assert_same_bits(case.content, host_cc, build_cache, seed=case.seed, count=3)
 
 

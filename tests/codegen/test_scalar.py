@@ -14,6 +14,7 @@ from edgeprune.codegen.kernels.scalar_groups import STEPS, Arrangement, arrange
 from edgeprune.cores import CORES
 from edgeprune.graph import Graph, read_graph
 from edgeprune.toolchain import Toolchain
+from tests.codegen.case import Case
 from tests.codegen.reference import Reference
 from tests.graph.networks import ACTIVATIONS, Network
 
@@ -26,21 +27,8 @@ _ACTIVATIONS = st.sampled_from(["relu", "relu", *sorted(ACTIVATIONS)])
 _COST = {2: 6.0, 3: 5.2, 4: 4.8, 6: 4.5, 8: 4.3}
 
 
-class _Case:
-    def __init__(self, content: bytes, seed: int) -> None:
-        self.content = content
-        self.seed = seed
-
-    def __repr__(self) -> str:
-        layers = [
-            f"{each.kind} {list(each.inputs[0].shape)} -> {list(each.output.shape)}"
-            for each in read_graph(self.content).operators
-        ]
-        return f"seed {self.seed}: {'; '.join(layers)}"
-
-
 @st.composite
-def _networks(draw: st.DrawFn) -> _Case:
+def _networks(draw: st.DrawFn) -> Case:
     """A chain of layers, so that they write over each other's memory; some images are rows."""
     seed = draw(st.integers(0, 2**31))
     width = draw(st.sampled_from([1, 1, 2, 3, 5, 9]))
@@ -54,7 +42,7 @@ def _networks(draw: st.DrawFn) -> _Case:
     source = 0
     for _ in range(draw(st.integers(2, 6))):
         source = _layer(draw, network, source)
-    return _Case(network.content(), seed)
+    return Case(network.content(), seed)
 
 
 def _layer(draw: st.DrawFn, network: Network, source: int) -> int:
@@ -122,7 +110,7 @@ def _scalar_layers(program: Program) -> list[str]:
 )
 @pytest.mark.parametrize("core", _CORES)
 @given(case=_networks())
-def test_random_networks(core: str, case: _Case, zig: Toolchain, build_cache: Path) -> None:
+def test_random_networks(core: str, case: Case, zig: Toolchain, build_cache: Path) -> None:
     _assert_same_bits(case.content, core, zig, build_cache, seed=case.seed)
 
 

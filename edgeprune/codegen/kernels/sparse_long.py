@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeprune.codegen.kernels.dsp_packing import channel_words, output_shape
+from edgeprune.codegen.kernels.dsp_packing import channel_words, requantizing
 from edgeprune.codegen.kernels.sparse_rows import (
     SparseForm,
     SparseRows,
@@ -95,10 +95,8 @@ def _lower(name: str, operator: Conv2D, core: Core) -> Lowered:
 
 def _block(operator: Conv2D, core: Core, form: SparseForm, count: int) -> float:
     """Instructions of a block of pixels; ``count`` is that of the entries."""
-    numbers = dict(output_shape(operator))
     row = form.row + (0 if core.dsp else _WITHOUT_DSP)
-    if numbers["low"] < numbers["zero_point"]:
-        row += _SIGNED
+    row += requantizing(operator, sign=_SIGNED, clamp=0.0)
     widening = 23 * operator.input.shape[3] + 100
     return form.entry * count + row * operator.output.shape[3] + widening
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeprune.codegen.kernels.dsp_packing import output_shape
+from edgeprune.codegen.kernels.dsp_packing import requantizing
 from edgeprune.codegen.kernels.scalar_cost import scalar_core
 from edgeprune.codegen.kernels.short_packing import short_channel_words
 from edgeprune.codegen.kernels.sparse_rows import (
@@ -97,8 +97,7 @@ def _lower(name: str, operator: Conv2D, _core: Core) -> Lowered:
 
 def _block(operator: Conv2D, form: SparseForm, count: int) -> float:
     """Instructions of a block of pixels; ``count`` is that of the entries."""
-    numbers = dict(output_shape(operator))
-    row = form.row + (_SIGNED if numbers["low"] < numbers["zero_point"] else 0)
+    row = form.row + requantizing(operator, sign=_SIGNED, clamp=0.0)
     return form.entry * count + row * operator.output.shape[3] + _COLUMN * operator.input.shape[3]
 
 
