@@ -113,7 +113,7 @@ def train_levels(
         DatasetError: the recipe asks for background noise that the data set lacks.
     """
     spec, normalization = recipe.pruning, dense.normalization
-    clips = training_clips(recipe, dataset, features, normalization, mixup=recipe.training.mixup)
+    clips = training_clips(recipe, dataset, features, normalization, mixup=recipe.pruning_mixup)
     first = recipe.training.epochs
     nested = nest(dense.network, nested_masks(dense.network, spec, recipe.seed, _epoch(clips, 0)))
     for level in nested.levels[1:]:

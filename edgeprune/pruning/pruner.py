@@ -164,7 +164,7 @@ def _pruned(
 ) -> TrainedModel:
     spec, plan = recipe.pruning, Plan(recipe.pruning)
     normalization = dense.normalization
-    mixup = recipe.training.mixup
+    mixup = recipe.pruning_mixup
     clips = training_clips(recipe, dataset, features, normalization, mixup=mixup)
     validation = normalization.apply(features(dataset.validation.pcm))
     scratch = spec.start == "scratch"

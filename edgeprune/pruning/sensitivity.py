@@ -145,7 +145,7 @@ def _batches(
 ) -> list[Batch]:
     """Batches of the first training clips, augmented as in an epoch that training did not have."""
     some = replace(dataset, train=_head(dataset.train, _CLIPS))
-    mixup = recipe.training.mixup
+    mixup = recipe.pruning_mixup
     clips = training_clips(recipe, some, features, dense.normalization, mixup=mixup)
     epoch = recipe.training.epochs
     return list(islice(clips.batches(epoch, clips.prepare(epoch)), clips.steps))

@@ -186,6 +186,9 @@ class Pruning(Declaration):
         le=1,
     )
     temperature: float = option("temperature of the distillation", default=2.0, gt=0, le=20)
+    mixup: float | None = option(
+        "Beta parameter of mixup; 0 is off; by default that of training", default=None, ge=0, le=10
+    )
     reestimate_batchnorm: bool = option(
         "at the end, measure the statistics of the batch normalizations anew on training clips",
         default=False,

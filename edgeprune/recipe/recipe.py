@@ -41,6 +41,11 @@ class Recipe(Declaration):
     quantization: Quantization = option("quantization", default=Quantization())
     evaluation: Evaluation = option("evaluation", default=Evaluation())
 
+    @property
+    def pruning_mixup(self) -> float:
+        """Beta parameter of mixup while the network is pruned."""
+        return self.training.mixup if self.pruning.mixup is None else self.pruning.mixup
+
     @model_validator(mode="after")
     def _masks_fit(self) -> Recipe:
         spec = self.augmentation

@@ -182,8 +182,8 @@ def _reads(recipe: Recipe) -> dict[str, object]:
     pruning = recipe.pruning.model_dump(mode="json")
     training = recipe.training.model_dump(mode="json")
     return {
-        "pruning": {key: pruning[key] for key in _READ},
-        "training": {key: training[key] for key in ("epochs", "batch", "mixup", "label_smoothing")},
+        "pruning": {key: pruning[key] for key in _READ} | {"mixup": recipe.pruning_mixup},
+        "training": {key: training[key] for key in ("epochs", "batch", "label_smoothing")},
         "augmentation": recipe.augmentation.model_dump(mode="json"),
         "seed": recipe.seed,
     }

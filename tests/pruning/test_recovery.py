@@ -229,3 +229,15 @@ def test_with_distillation_alone_labels_are_not_read(start: TrainedModel, few: D
             for clips in (few, shuffled)
         )
         assert np.array_equal(one, other) is same
+
+
+def test_pruning_mixes_clips_as_training_does_or_as_it_is_told(
+    start: TrainedModel, few: Dataset
+) -> None:
+    def stem(**spec: Any) -> np.ndarray:
+        spec = {"structure": "unstructured", "sparsity": 0.5, "epochs": 1, **spec}
+        return small.kernel(small.pruned(start, few, **spec), "stem")
+
+    of_training = stem()  # where mixup is off
+    np.testing.assert_array_equal(stem(mixup=0.0), of_training)
+    assert not np.array_equal(stem(mixup=1.0), of_training)
