@@ -5,11 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CORES", "QEMU_BOARDS", "Core", "CoreName", "QemuBoard"]
+__all__ = ["CORES", "GLIBC", "QEMU_BOARDS", "Core", "CoreName", "QemuBoard"]
 
 CoreName = Literal[
-    "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "host"
+    "cortex-m0plus",
+    "cortex-m3",
+    "cortex-m4",
+    "cortex-m7",
+    "cortex-m33",
+    "cortex-m55",
+    "aarch64",
+    "armv7",
+    "x86_64",
+    "host",
 ]
+
+#: The oldest C library that a shared library for another machine loads on: Debian 10's. The Debian
+#: releases that Raspberry Pi OS was made from since, 11 to 13, have 2.31, 2.36 and 2.41.
+GLIBC = (2, 28)
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class Core:
         dsp: has the DSP extension (SMLAD and friends).
         fpu: has a floating-point unit, which start-up code must switch on.
         mve: has the M-profile vector extension (Helium), switched on with the FPU.
+        linux: what ``uname -m`` says where it runs Linux and loads shared libraries; empty for a
+            microcontroller, and for this machine.
     """
 
     name: CoreName
@@ -48,6 +63,17 @@ class Core:
     dsp: bool = False
     fpu: bool = False
     mve: bool = False
+    linux: str = ""
+
+    @property
+    def bare_metal(self) -> bool:
+        """Whether it runs an image, and not a library below an operating system."""
+        return self.name != "host" and not self.linux
+
+
+def _linux(name: CoreName, triple: str, cpu: str, *, uname: str) -> Core:
+    glibc = ".".join(map(str, GLIBC))
+    return Core(name=name, zig=("-target", f"{triple}.{glibc}", f"-mcpu={cpu}"), linux=uname)
 
 
 def _arm(
@@ -113,6 +139,11 @@ CORES: dict[CoreName, Core] = {
             fpu="auto",
             mve=True,
         ),
+        # What every 64-bit Raspberry Pi runs: Cortex-A53 (3, Zero 2), A72 (4) and A76 (5).
+        _linux("aarch64", "aarch64-linux-gnu", "generic", uname="aarch64"),
+        # 32-bit Raspberry Pi OS on a Pi 2 or newer: NEON, floats in registers.
+        _linux("armv7", "arm-linux-gnueabihf", "generic+v7a+neon", uname="armv7l"),
+        _linux("x86_64", "x86_64-linux-gnu", "x86_64", uname="x86_64"),
         Core(name="host", zig=("-target", "native", "-mcpu=baseline")),
     )
 }

@@ -20,6 +20,16 @@
     │   ├── IdentityError          features, clips or model of another identity
     │   ├── DeviceFault            the firmware crashed: PC, symbol, registers
     │   └── DeviceTimeout          the firmware did not answer in time
+    ├── RemoteError                a host that can't be reached, or refuses
+    │   ├── HostKeyError           an unknown, changed or revoked host key; carries fingerprint
+    │   ├── AuthenticationError    no key or password that the host takes: what was tried
+    │   ├── ConnectionLost         the connection broke
+    │   ├── RemoteTimeout          a command, or the host, that did not answer in time
+    │   ├── RemoteFileError        a file there: absent, unreadable, no room for it; its path
+    │   └── RemoteProcessError     a command that failed there; carries what it printed
+    ├── BundleError                a bundle that can't be built, is damaged or wrongly signed
+    ├── DeploymentError            a release that did not become healthy: what runs now
+    │   └── LockedError            another deployment is at work on the host
     └── StoreError                 an artifact that is missing, damaged or of another version
 
 A missed budget is not an error: it is a :class:`edgeprune.budgets.Verdict`, and exit code 1.
@@ -29,24 +39,37 @@ Anything that is not an EdgepruneError is a bug of ours and keeps its traceback.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeprune.remote.base import Completed
 
 __all__ = [
+    "AuthenticationError",
+    "BundleError",
     "CompileError",
+    "ConnectionLost",
     "DatasetError",
     "DeclarationError",
+    "DeploymentError",
     "DeviceError",
     "DeviceFault",
     "DeviceTimeout",
     "DownloadError",
     "EdgepruneError",
     "FrontendError",
+    "HostKeyError",
     "IdentityError",
     "ImageError",
+    "LockedError",
     "MalformedModelError",
     "MissingExtraError",
     "ModelError",
     "ProcessError",
+    "RemoteError",
+    "RemoteFileError",
+    "RemoteProcessError",
+    "RemoteTimeout",
     "StoreError",
     "ToolchainError",
     "TrainingError",
@@ -217,6 +240,109 @@ class DeviceFault(DeviceError):
 
 class DeviceTimeout(DeviceError):
     """Firmware that did not answer in time."""
+
+
+class RemoteError(EdgepruneError):
+    """A host that can't be reached, or that refuses; ``where`` names user, host and port."""
+
+
+class HostKeyError(RemoteError):
+    """A host key that is unknown, changed or revoked.
+
+    Attributes:
+        fingerprint: of the key that the host showed, as OpenSSH prints it: ``SHA256:…``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fingerprint: str,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.fingerprint = fingerprint
+
+
+class AuthenticationError(RemoteError):
+    """No key or password that the host takes; the message says what was tried, never a secret."""
+
+
+class ConnectionLost(RemoteError):
+    """A connection that broke while it was in use."""
+
+
+class RemoteTimeout(RemoteError):
+    """A command, or a host, that did not answer in time."""
+
+
+class RemoteFileError(RemoteError):
+    """A file on the host that is absent, or can't be read or written.
+
+    Attributes:
+        path: the file there.
+        missing: whether it, or its folder, is absent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str,
+        missing: bool = False,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.path = path
+        self.missing = missing
+
+
+class RemoteProcessError(RemoteError):
+    """A command that failed on the host.
+
+    Attributes:
+        completed: the command, its exit code and what it printed.
+    """
+
+    #: How many of the last lines of output the message shows.
+    SHOWN_LINES = 20
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        completed: Completed,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.completed = completed
+
+    def __str__(self) -> str:
+        output = (self.completed.stderr or self.completed.stdout).decode(errors="replace")
+        shown = [printable(line) for line in output.strip().splitlines()[-self.SHOWN_LINES :]]
+        command = printable(" ".join(self.completed.command))
+        return "\n".join([super().__str__(), f"  command: {command}", *(f"  | {s}" for s in shown)])
+
+
+def printable(line: str, limit: int = 200) -> str:
+    """A line that a host wrote, without what would steer a terminal, and not endless."""
+    clean = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line[: limit + 1])
+    return clean if len(line) <= limit else clean[:limit] + "…"
+
+
+class BundleError(EdgepruneError):
+    """A bundle that can't be built, is damaged, or has a wrong signature."""
+
+
+class DeploymentError(EdgepruneError):
+    """A release that did not become healthy; the message says what runs now."""
+
+
+class LockedError(DeploymentError):
+    """Another deployment is at work on the host; the message says whose and since when."""
 
 
 class StoreError(EdgepruneError):

@@ -29,6 +29,7 @@ _PACKAGES = (
     ("soxr", "soxr", "train", "resampling"),
     ("espeakng_loader", "espeakng-loader", "train", "synthetic speech"),
     ("matplotlib", "matplotlib", "plot", "the plot of invoke payoff"),
+    ("paramiko", "paramiko", "ssh", "hosts over SSH"),
 )
 
 

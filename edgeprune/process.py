@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgeprune.errors import ProcessError
 
-__all__ = ["run"]
+__all__ = ["run", "run_apart"]
 
 
 def run(
@@ -62,3 +62,44 @@ def run(
             output=done.stdout,
         )
     return done.stdout
+
+
+def run_apart(
+    command: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout_s: float = 300.0,
+) -> tuple[int, bytes, bytes] | None:
+    """Run a program and give its exit code, standard output and standard error; none is an error.
+
+    Args:
+        command: program and arguments; no shell sees them.
+        cwd: the folder to run in.
+        env: variables laid over this process's environment.
+        stdin: what it reads.
+        timeout_s: wall-clock limit in seconds.
+
+    Returns:
+        The three, the exit code as a shell has it: 128 + n after signal n, 126 or 127 for a
+        program that can't be run; None when it ran out of time.
+    """
+    try:
+        done = subprocess.run(
+            [os.fspath(argument) for argument in command],
+            cwd=cwd,
+            env={**os.environ, **env} if env else None,
+            input=stdin,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    except FileNotFoundError as error:
+        return 127, b"", f"{error}\n".encode()
+    except OSError as error:
+        return 126, b"", f"{error}\n".encode()
+    code = done.returncode
+    return (code if code >= 0 else 128 - code), done.stdout, done.stderr

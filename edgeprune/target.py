@@ -10,6 +10,8 @@ from pydantic import model_validator
 
 from edgeprune.cores import CORES, QEMU_BOARDS, CoreName
 from edgeprune.declaration import Declaration, load, option
+from edgeprune.errors import DeclarationError
+from edgeprune.ssh_target import Ssh
 
 __all__ = ["Budgets", "Memory", "Target"]
 
@@ -31,13 +33,15 @@ class Budgets(Declaration):
         "least int8 accuracy on the test clips, as a fraction", default=None, ge=0, le=1
     )
     latency_ms: float | None = option(
-        "longest time from a clip's last sample to its scores, at the target's clock",
+        "longest time from a clip's last sample to its scores: estimated at the target's clock; "
+        "on device = 'ssh' the 95th percentile of the measured wall time",
         default=None,
         unit="ms",
         gt=0,
     )
     instructions: int | None = option(
-        "most instructions from a clip's last sample to its scores",
+        "most instructions from a clip's last sample to its scores; on device = 'ssh' those of the "
+        "whole program in user space, where the host lets it count them",
         default=None,
         unit="instructions",
         gt=0,
@@ -52,6 +56,20 @@ class Budgets(Declaration):
     model_kib: float | None = option(
         "largest .tflite file", default=None, unit="KiB", gt=0, le=65_536
     )
+    bundle_mib: float | None = option(
+        "largest bundle, on device = 'ssh': model, libraries, Python packages, agent",
+        default=None,
+        unit="MiB",
+        gt=0,
+        le=65_536,
+    )
+    rss_mib: float | None = option(
+        "most memory that the agent has resident, on device = 'ssh'",
+        default=None,
+        unit="MiB",
+        gt=0,
+        le=65_536,
+    )
 
 
 class Target(Declaration):
@@ -65,7 +83,8 @@ class Target(Declaration):
         "clock that milliseconds are computed for", default=None, unit="MHz", gt=0, le=5000
     )
     memory: Memory | None = option("memories of a microcontroller", default=None)
-    device: Literal["emulator", "qemu", "host"] = option("what runs the image")
+    device: Literal["emulator", "qemu", "host", "ssh"] = option("what runs the image")
+    ssh: Ssh | None = option("the host of device = 'ssh'", default=None)
     toolchain: Literal["zig", "arm-none-eabi-gcc", "host"] = option(
         "what compiles it", default="zig"
     )
@@ -81,6 +100,14 @@ class Target(Declaration):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Target:
+        if self.device == "ssh" or CORES[self.core].linux:
+            _check_ssh(self)
+            return self
+        if self.ssh is not None:
+            raise ValueError(f"ssh is a table of device = 'ssh', not of device = {self.device!r}")
+        for key in ("bundle_mib", "rss_mib"):
+            if getattr(self.budgets, key) is not None:
+                raise ValueError(f"budgets.{key} can't be measured on device = {self.device!r}")
         if self.core == "host":
             if self.device != "host":
                 raise ValueError(f"core = 'host' does not run on device = {self.device!r}")
@@ -120,6 +147,39 @@ class Target(Declaration):
             DeclarationError: naming file and key.
         """
         return load(cls, path, settings)
+
+    def ssh_table(self) -> Ssh:
+        """How the target is reached over SSH.
+
+        Raises:
+            DeclarationError: when it is not.
+        """
+        if self.ssh is None:
+            raise DeclarationError(
+                f"device = {self.device!r} is not reached over SSH",
+                where=f"target {self.name}: device",
+                hint="a target of device = 'ssh'; invoke targets lists them",
+            )
+        return self.ssh
+
+
+def _check_ssh(target: Target) -> None:
+    if not CORES[target.core].linux:
+        known = ", ".join(repr(name) for name, core in CORES.items() if core.linux)
+        raise ValueError(f"device = 'ssh' does not run core = {target.core!r}; it runs {known}")
+    if target.device != "ssh":
+        raise ValueError(
+            f"device = {target.device!r} does not run core = {target.core!r}; device = 'ssh' does"
+        )
+    if target.ssh is None:
+        raise ValueError("ssh is missing; device = 'ssh' needs the table, with the host in it")
+    if target.memory is not None:
+        raise ValueError("memory is of a microcontroller; device = 'ssh' has none")
+    if target.toolchain != "zig":
+        raise ValueError(f"toolchain = {target.toolchain!r} does not build for {target.core!r}")
+    for key in ("flash_kib", "ram_kib", "stack_bytes"):
+        if getattr(target.budgets, key) is not None:
+            raise ValueError(f"budgets.{key} can't be measured on device = 'ssh'")
 
 
 def _check_board(name: str, memory: Memory) -> None:

@@ -1,8 +1,8 @@
 """Compilers: one way to compile, one way to fail.
 
-``zig`` (clang from PyPI's ``ziglang``) is the default and builds for every core and for the host;
-``arm-none-eabi-gcc`` is what firmware teams ship with; ``host`` is the machine's own ``cc``.
-Warnings are errors with all three.
+``zig`` (clang from PyPI's ``ziglang``) is the default and builds for every core, those that run
+Linux and the host included; ``arm-none-eabi-gcc`` is what firmware teams ship with; ``host`` is the
+machine's own ``cc``. Warnings are errors with all three.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Job:
         sources: C files (``.c``) or C++ files (``.cc``); relative paths are relative to ``cwd``.
         output: the file to write.
         core: the core to build for.
-        kind: ``image`` (bare-metal ELF), ``shared`` (host library) or ``object`` (one source).
+        kind: ``image`` (bare-metal ELF), ``shared`` (a library for this machine or, stripped, for
+            another that runs Linux) or ``object`` (one source).
         cwd: the folder to compile in. Paths relative to it keep the output free of this
             machine's paths, which is what makes a second build byte-identical.
         include: folders of headers.
@@ -86,6 +87,8 @@ class Job:
             arguments += [f"-Wl,-T,{self.linker_script}"] if self.linker_script else []
         elif self.kind == "shared":
             arguments += ["-shared", "-fPIC"]
+            # Without what zig's own runtime library brings: a megabyte of debug information.
+            arguments += ["-s"] if self.core.linux else []
         else:
             arguments += ["-c", "-ffreestanding"]
         arguments += self.extra

@@ -13,7 +13,7 @@ import edgeprune
 
 PACKAGE = Path(edgeprune.__file__).parent
 TRAINING_ONLY = {"tensorflow", "keras", "librosa", "soundfile", "soxr", "espeakng_loader", "scipy"}
-LIGHT_ROOMS = ("graph", "codegen", "frontend", "firmware", "devices")
+LIGHT_ROOMS = ("graph", "codegen", "frontend", "firmware", "devices", "remote")
 
 
 def _imports_after(statement: str) -> set[str]:
@@ -53,7 +53,9 @@ def test_a_light_room_never_names_tensorflow_or_a_training_room(room: str) -> No
 
 def test_declarations_know_no_room() -> None:
     known = {"edgeprune.declaration", "edgeprune.cores", "edgeprune.errors"}
-    files = [PACKAGE / name for name in ("target.py", "cores.py", "declaration.py")]
+    known |= {"edgeprune.ssh_target"}
+    names = ("target.py", "ssh_target.py", "cores.py", "declaration.py")
+    files = [PACKAGE / name for name in names]
     recipe = list((PACKAGE / "recipe").glob("*.py"))
     assert recipe
     for path in (*files, *recipe):
@@ -68,5 +70,16 @@ def test_programs_are_run_in_one_place_and_never_through_a_shell() -> None:
         text = path.read_text(encoding="utf-8")
         assert "shell=True" not in text, path
         assert "os.system" not in text, path
-        if "subprocess" in text:
+        on_device = {"agent", "device"} & set(path.relative_to(PACKAGE).parts)
+        if "subprocess" in text and not on_device:
             assert path.name in ("process.py", "qemu_process.py", "espeak.py"), path
+
+
+def test_paramiko_is_named_in_one_room() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.parent != PACKAGE / "remote":
+            assert "import paramiko" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_seam_of_the_remote_room_loads_no_paramiko() -> None:
+    assert not _imports_after("import edgeprune.remote, edgeprune.remote.fake") & {"paramiko"}

@@ -11,15 +11,26 @@ from edgeprune.errors import (
     CompileError,
     DeviceFault,
     EdgepruneError,
+    HostKeyError,
     MissingExtraError,
     ProcessError,
+    RemoteFileError,
+    RemoteProcessError,
 )
+from edgeprune.remote import Completed
 
 EXAMPLES = [
     EdgepruneError("what happened", where="recipe.toml: key", hint="another value"),
     MissingExtraError("tensorflow", extra="train", purpose="training"),
     CompileError("cc failed", command=["cc", "a b.c"], returncode=1, output="line\n" * 30),
     DeviceFault("crashed", pc=0x1234, symbol="main", registers={"r0": 1, "lr": 2}, where="m4"),
+    HostKeyError("is unknown", fingerprint="SHA256:x", where="pi@kitchen:22", hint="invoke trust"),
+    RemoteFileError("is absent", path="a b", missing=True, where="pi@kitchen:22"),
+    RemoteProcessError(
+        "sh failed with exit code 1",
+        completed=Completed(("sh", "-c", "x"), 1, b"out", b"\x1b[2Jred\n" + b"y" * 1000),
+        where="pi@kitchen:22",
+    ),
 ]
 
 
@@ -49,6 +60,13 @@ def test_a_fault_shows_place_and_registers() -> None:
     text = str(EXAMPLES[3])
     assert "at pc 0x00001234 in main" in text
     assert "r0=0x00000001 lr=0x00000002" in text
+
+
+def test_a_failed_remote_command_shows_what_it_printed_but_steers_no_terminal() -> None:
+    *_, command, first, second = str(EXAMPLES[6]).splitlines()
+    assert command == "  command: sh -c x"
+    assert first == "  | \ufffd[2Jred"
+    assert second == "  | " + "y" * 200 + "…"
 
 
 def test_the_docstring_draws_every_error_once() -> None:

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
     from edgeprune.model_pipeline import ModelPipeline
     from edgeprune.pipeline import Pipeline
+    from edgeprune.ssh_target import Ssh
 
-__all__ = ["BUILD", "OPTIONS", "command", "console", "open_model_pipeline", "open_pipeline"]
+__all__ = [
+    "BUILD",
+    "OPTIONS",
+    "command",
+    "console",
+    "open_model_pipeline",
+    "open_pipeline",
+    "ssh_table",
+]
 
 #: Everything that is made lies below it.
 BUILD = Path("build")
@@ -108,21 +117,41 @@ def open_model_pipeline(
     Raises:
         DeclarationError: in the target or an override, or an override of a recipe's key.
     """
-    from edgeprune.errors import DeclarationError
     from edgeprune.model_pipeline import ModelPipeline
 
-    of_recipe, of_target = _settings(set_, optimize)
-    if of_recipe:
-        raise DeclarationError(
-            "a model file has no recipe whose keys could be set",
-            where=f"--set {next(iter(of_recipe))}",
-            hint="keys of the target begin with target.",
-        )
+    of_target = _target_settings(set_, optimize, "a model file has no recipe")
     return ModelPipeline(
         model=Path(model),
         labels=tuple(label.strip() for label in labels.split(",")) if labels else (),
         **_workshop(target, of_target, explain),
     )
+
+
+def ssh_table(target: str, set_: Iterable[str]) -> Ssh:
+    """Read how a target is reached over SSH, with overrides laid over it.
+
+    Raises:
+        DeclarationError: in the target or an override, or for a target of another device.
+    """
+    from edgeprune import resources
+    from edgeprune.target import Target
+
+    settings = _target_settings(set_, None, "only the target is read, no recipe")
+    return Target.read(resources.find("targets", target), settings).ssh_table()
+
+
+def _target_settings(set_: Iterable[str], optimize: str | None, reason: str) -> dict[str, object]:
+    """Overrides where only a target's keys can be set; ``reason`` says why no others."""
+    from edgeprune.errors import DeclarationError
+
+    of_recipe, of_target = _settings(set_, optimize)
+    if of_recipe:
+        raise DeclarationError(
+            f"{reason}, whose keys could be set",
+            where=f"--set {next(iter(of_recipe))}",
+            hint="keys of the target begin with target.",
+        )
+    return of_target
 
 
 def _settings(
