@@ -1,0 +1,166 @@
+"""The voice assistant: audio in, detections out, in real time and for as long as it takes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .audio import Block, Source
+from .detector import Detector
+from .engine import Engine
+from .health import HealthFile
+from .latency import percentiles
+from .machine import CpuShare, conditions, now, peak_rss_bytes
+from .mqtt import Publisher
+from .output import emit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Listener"]
+
+#: Seconds without audio after which a microphone is dead.
+_SILENT_S = 5.0
+#: Delays that percentiles are taken of.
+_KEPT = 4096
+
+
+@dataclass
+class _Tally:
+    """What was done."""
+
+    samples: int = 0
+    lost: int = 0
+    inferences: int = 0
+    detections: int = 0
+    busy_s: float = 0.0
+
+
+class Listener:
+    """Slides the network over a stream of audio.
+
+    A delay is the time from the arrival of the last sample that an inference hears to its decision.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        detector: Detector,
+        *,
+        every: int,
+        status_s: float,
+        health: HealthFile,
+        publisher: Publisher | None,
+    ) -> None:
+        """Begin a stream.
+
+        Args:
+            engine: what to run.
+            detector: what decides.
+            every: frames from inference to inference.
+            status_s: seconds between two status lines.
+            health: where the service's health is told.
+            publisher: of detections besides standard output.
+        """
+        settings = engine.frontend.settings
+        self._engine, self._detector, self._every = engine, detector, every
+        self._status_s, self._health, self._publisher = status_s, health, publisher
+        self._rate_hz = settings.sample_rate_hz
+        self._stream = engine.frontend.stream()
+        self._clip: NDArray[np.int8] = np.zeros((settings.frames, settings.features), np.int8)
+        self._frames = 0
+        self._tally = _Tally()
+        self._delays: deque[float] = deque(maxlen=_KEPT)
+        self._share = CpuShare()
+
+    def run(self, source: Source, stop: threading.Event) -> dict[str, Any]:
+        """Listen to the end of the audio, or until stopped; returns the summary.
+
+        Raises:
+            AudioError: the audio breaks off.
+        """
+        heard, told = -_SILENT_S, time.monotonic()
+        for block in source.blocks(stop):
+            if len(block.samples):
+                heard = block.arrived
+                self._take(block)
+            moment = time.monotonic()
+            self._tell_health(source, moment - heard)
+            if moment - told >= self._status_s:
+                told = moment
+                emit(self._report("status", source))
+        summary = self._report("summary", source)
+        summary["reason"] = "stopped" if stop.is_set() else "end of audio"
+        return summary
+
+    def _take(self, block: Block) -> None:
+        start = time.monotonic()
+        self._tally.lost += block.lost
+        self._tally.samples += len(block.samples)
+        settings = self._engine.frontend.settings
+        for frame in self._stream.push(block.samples):
+            self._clip = np.roll(self._clip, -1, axis=0)
+            self._clip[-1] = frame
+            self._frames += 1
+            if self._frames >= settings.frames and (
+                (self._frames - settings.frames) % self._every == 0
+            ):
+                end = settings.window + (self._frames - 1) * settings.hop + self._tally.lost
+                self._infer(end / self._rate_hz, block)
+        self._tally.busy_s += time.monotonic() - start
+
+    def _infer(self, at_s: float, block: Block) -> None:
+        scores = self._engine.runtime.infer(self._clip.reshape(-1))
+        found = self._detector.push(self._engine.posteriors(scores), at_s)
+        self._tally.inferences += 1
+        delay = time.monotonic() - block.arrived
+        self._delays.append(delay)
+        if found is None:
+            return
+        self._tally.detections += 1
+        line = {
+            "kind": "detection",
+            "label": found.label,
+            "score": found.score,
+            "at_s": round(found.at_s, 3),
+            "delay_ms": round(1000 * delay, 3),
+            "utc": now()["utc"],
+            "release": self._engine.bundle.release,
+        }
+        emit(line)
+        if self._publisher is not None:
+            self._publisher.detection(line)
+
+    def _tell_health(self, source: Source, quiet_s: float) -> None:
+        if quiet_s < _SILENT_S:
+            self._health.tell(True, "listening")
+        elif source.live:
+            self._health.tell(False, "the microphone gives no audio")
+        else:
+            self._health.tell(True, "waiting for audio")
+
+    def _report(self, kind: str, source: Source) -> dict[str, Any]:
+        tally, audio_s = self._tally, self._tally.samples / self._rate_hz
+        mqtt = None
+        if self._publisher is not None:
+            mqtt = {"published": self._publisher.published, "dropped": self._publisher.dropped}
+        return {
+            "kind": kind,
+            "at": now(),
+            "audio_s": round(audio_s, 3),
+            "lost_s": round(tally.lost / self._rate_hz, 3),
+            "overruns": source.overruns,
+            "inferences": tally.inferences,
+            "detections": tally.detections,
+            "real_time_factor": round(tally.busy_s / audio_s, 5) if audio_s else None,
+            "cpu_share": self._share.value(),
+            "delay_ms": percentiles(list(self._delays)) if self._delays else None,
+            "peak_rss_bytes": peak_rss_bytes(),
+            "mqtt": mqtt,
+            "conditions": conditions(),
+        }
