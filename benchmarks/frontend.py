@@ -62,7 +62,7 @@ def _cost(frontend: Frontend, library: FrontendLibrary, folder: Path) -> None:
     stack = 0
     for toolchain in _found(toolchains):
         for core in CORES.values():
-            for level in levels if core.name != "host" else ():
+            for level in levels if core.bare_metal else ():
                 elf = link(texts, toolchain, core.name, folder / "image", optimize=level)
                 machine = BareMetal(elf, core.name)
                 machine.write(BUFFERS, clip)

@@ -18,6 +18,7 @@ from edgeprune.store import Artifact, sha256
 from edgeprune.workshop import Workshop
 
 if TYPE_CHECKING:
+    from edgeprune.bundle.facts import DeviceFacts
     from edgeprune.datasets.dataset import Dataset
 
 __all__ = ["Pipeline", "Variant"]
@@ -168,6 +169,42 @@ class Pipeline(Workshop):
             f"image {variant}",
             lambda: stages.image(
                 self.target, self.program(variant), self.toolchain(), variant, self.progress
+            ),
+        )
+
+    def bundle(self, facts: DeviceFacts | None = None) -> Artifact:
+        """What a device with SSH and Python is given, in the artifact's folder ``bundle``.
+
+        Args:
+            facts: the device, once it was asked; what the target lets expect if left out.
+
+        Raises:
+            DeclarationError: the target has no table ``[ssh]``.
+            BundleError: the device is not what the target says, or there is no runtime for it.
+        """
+        from edgeprune.bundle.facts import DeviceFacts
+
+        device = facts or DeviceFacts.expected(self.target.core)
+        name = " ".join(device.json().values()).strip()
+        artifacts = {
+            "runtime": self.once(
+                f"runtime {name}", lambda: stages.runtime(self.target, device, self.progress)
+            ),
+            "clips": self.clips(),
+            "features": self.features(),
+            "quantized": self.quantized("pruned"),
+        }
+        return self.once(
+            f"bundle {name}",
+            lambda: stages.bundle(
+                self.recipe,
+                self.target,
+                device,
+                artifacts=artifacts,
+                toolchain=self.toolchain(),
+                host_toolchain=self.host_toolchain(),
+                cache=self.cache,
+                progress=self.progress,
             ),
         )
 

@@ -1,4 +1,4 @@
-"""C compiled for this machine into shared libraries, kept by the content of their sources."""
+"""C compiled into shared libraries; those for this machine are kept by their sources' content."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from edgeprune.cores import CORES
+from edgeprune.cores import CORES, Core
 from edgeprune.errors import EdgepruneError
 from edgeprune.toolchain import Job, Toolchain
 
-__all__ = ["cached_library"]
+__all__ = ["cached_library", "compile_library"]
 
 _T = TypeVar("_T")
 
@@ -48,18 +48,39 @@ def cached_library(
             return load(path)
         except EdgepruneError:
             path.unlink(missing_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{name}-") as scratch:
+    compile_library(texts, units, toolchain, CORES["host"], path)
+    return load(path)
+
+
+def compile_library(
+    texts: Mapping[str, str],
+    units: Collection[str],
+    toolchain: Toolchain,
+    core: Core,
+    output: Path,
+) -> None:
+    """Compile a shared library that holds no path of this machine.
+
+    Args:
+        texts: file name to text of everything that is compiled or included.
+        units: those that are compiled.
+        toolchain: the compiler.
+        core: the host, or a core that runs Linux.
+        output: the library, written in one step; its folder is made when missing.
+
+    Raises:
+        CompileError: the compiler refused.
+        ToolchainError: the compiler does not build for the core.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}-") as scratch:
         folder = Path(scratch)
         for file, text in texts.items():
             (folder / file).write_text(text, encoding="utf-8")
-        output = folder / "library.so"
+        made = folder / "library.so"
         sources = [Path(unit) for unit in sorted(units)]
-        toolchain.build(
-            Job(sources=sources, output=output, core=CORES["host"], kind="shared", cwd=folder)
-        )
-        output.replace(path)
-    return load(path)
+        toolchain.build(Job(sources=sources, output=made, core=core, kind="shared", cwd=folder))
+        made.replace(output)
 
 
 def _key(texts: Mapping[str, str], toolchain: Toolchain) -> str:

@@ -89,7 +89,7 @@ def test_a_warning_is_an_error_that_carries_everything(
 
 def test_every_core_compiles(zig: Toolchain, tmp_path: Path) -> None:
     for core in CORES.values():
-        kind = "shared" if core.name == "host" else "object"
+        kind = "object" if core.bare_metal else "shared"
         source = "int triple(int a);\nint triple(int a) { return 3 * a; }\n"
         assert not zig.build(_object(tmp_path, source, core=core, kind=kind))
         assert (tmp_path / "unit.o").stat().st_size > 0

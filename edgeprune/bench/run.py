@@ -156,7 +156,7 @@ def _targets(cores: Sequence[str]) -> list[Target]:
     found: dict[str, Target] = {}
     for path in resources.available("targets").values():
         target = Target.read(path)
-        if target.core != "host" and target.name == target.core:
+        if CORES[target.core].bare_metal and target.name == target.core:
             found[target.core] = target
     _known("core", cores, found)
     return [target for core, target in found.items() if not cores or core in cores]

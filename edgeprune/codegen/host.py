@@ -18,7 +18,7 @@ from edgeprune.errors import ModelError, ToolchainError
 from edgeprune.shared_library import cached_library
 from edgeprune.toolchain import Toolchain
 
-__all__ = ["HostProgram"]
+__all__ = ["HostProgram", "library_sources"]
 
 #: Inferences that one thread takes on at a time.
 _CHUNK = 32
@@ -65,13 +65,12 @@ class HostProgram:
             ToolchainError: the compiler does not build for this machine.
             ModelError: a front-end file has the name of a program's file.
         """
-        texts = _texts(program, frontend_sources)
+        texts, units = library_sources(program, frontend_sources)
         takes_pcm = frontend_sources is not None
         return cached_library(
             "program",
             texts,
-            # host_model.c includes model.c.
-            [name for name in texts if name.endswith(".c") and name != "model.c"],
+            units,
             toolchain,
             cache_dir,
             lambda path: cls(program.manifest, path, takes_pcm=takes_pcm),
@@ -224,7 +223,21 @@ def _in_parts(run: Callable[[slice], None], count: int) -> None:
         list(pool.map(run, parts))
 
 
-def _texts(program: Program, frontend_sources: Mapping[str, str] | None) -> dict[str, str]:
+def library_sources(
+    program: Program, frontend_sources: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """What a program's shared library is compiled from.
+
+    Args:
+        program: what to compile.
+        frontend_sources: see :meth:`HostProgram.build`.
+
+    Returns:
+        File name to text, and the names of those that are compiled.
+
+    Raises:
+        ModelError: a front-end file has the name of a program's file.
+    """
     texts = dict(program.files)
     texts["host_model.c"] = runtime_file("host_model.c")
     if frontend_sources is not None:
@@ -233,7 +246,8 @@ def _texts(program: Program, frontend_sources: Mapping[str, str] | None) -> dict
         if both:
             raise ModelError(f"the front-end has a file of the program's name, {both[0]}")
         texts.update(frontend_sources)
-    return texts
+    # host_model.c includes model.c.
+    return texts, [name for name in texts if name.endswith(".c") and name != "model.c"]
 
 
 def _load(path: Path, *, takes_pcm: bool) -> ctypes.CDLL:

@@ -7,12 +7,14 @@ run, so that looking an artifact up costs none of them.
 from __future__ import annotations
 
 from edgeprune.stages.building import image, program, tflm
+from edgeprune.stages.bundling import bundle, runtime
 from edgeprune.stages.imported import imported, imported_measurement, imported_program
 from edgeprune.stages.learning import clips, features, pruned, quantized, trained, tuned
 from edgeprune.stages.measuring import host_build, image_device, measurement
 from edgeprune.stages.sensitivity import pruned_once, sensitivity
 
 __all__ = [
+    "bundle",
     "clips",
     "features",
     "host_build",
@@ -26,6 +28,7 @@ __all__ = [
     "pruned",
     "pruned_once",
     "quantized",
+    "runtime",
     "sensitivity",
     "tflm",
     "trained",

@@ -21,11 +21,13 @@ from edgeprune.toolchain import Toolchain
 __all__ = [
     "image",
     "input_files",
+    "input_quantization",
     "level_file",
     "model_graph",
     "model_graphs",
     "model_program",
     "program",
+    "template_digests",
     "tflm",
     "write_files",
 ]
@@ -75,7 +77,7 @@ def tflm(recipe: Recipe, quantized: Artifact, features: Artifact) -> Stage:
             graph,
             labels=recipe.data.labels,
             frontend=recipe.frontend,
-            input_quantization=_input_quantization(graph, features),
+            input_quantization=input_quantization(graph, features),
             name=recipe.name,
         )
         write_files(folder, files)
@@ -111,7 +113,7 @@ def image(
         reads={
             "target": declared,
             "toolchain": toolchain.identity,
-            "template": _template_digests(target.template),
+            "template": template_digests(target.template),
         },
         upstream={"program": program},
         code=("firmware", "cores.py", "toolchain.py", _HERE),
@@ -153,10 +155,11 @@ def model_program(
 
 def input_files(recipe: Recipe, graph: Graph, features: Artifact) -> dict[str, str]:
     """The C between PCM and the model's input: front-end and input quantization."""
-    return sources(recipe.frontend) | _input_quantization(graph, features).sources()
+    return sources(recipe.frontend) | input_quantization(graph, features).sources()
 
 
-def _input_quantization(graph: Graph, features: Artifact) -> InputQuantization:
+def input_quantization(graph: Graph, features: Artifact) -> InputQuantization:
+    """Features to the model's int8 input."""
     normalization = Normalization.load(features.path / "normalization.json")
     return InputQuantization.derive(
         normalization.mean,
@@ -167,7 +170,8 @@ def _input_quantization(graph: Graph, features: Artifact) -> InputQuantization:
     )
 
 
-def _template_digests(template: str) -> dict[str, str]:
+def template_digests(template: str) -> dict[str, str]:
+    """File name to digest of a firmware template's files, for the keys of what they go into."""
     folder = resources.root() / "firmware_templates" / template
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -17,7 +17,7 @@ from edgeprune.target import Target
 from edgeprune.toolchain import Toolchain, find_toolchain
 
 FAKE_PROGRAM = Path(__file__).parent / "fake_program"
-CORTEX_M = [name for name in CORES if name != "host"]
+CORTEX_M = [name for name, core in CORES.items() if core.bare_metal]
 
 
 @pytest.fixture(params=CORTEX_M)

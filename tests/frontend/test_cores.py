@@ -17,7 +17,7 @@ from tests.frontend import signals
 from tests.frontend.bare_metal import BUFFERS, BareMetal, link
 from tests.frontend.conftest import LOG_MEL, MFCC, Build
 
-ARM: list[CoreName] = [name for name in CORES if name != "host"]
+ARM: list[CoreName] = [name for name, core in CORES.items() if core.bare_metal]
 #: The others run whole images, front-end included, in tests/devices/test_qemu.py.
 EMULATED: list[CoreName] = [name for name in ARM if CORES[name].unicorn]
 #: Instructions a frame, for 512 points, 40 mel bins and 10 coefficients; the issue allows 250,000

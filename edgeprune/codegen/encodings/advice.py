@@ -87,7 +87,7 @@ _BLOCKS: dict[_Kind, _Measured] = {
 
 def _kind(core: CoreName) -> _Kind | None:
     """How a core multiplies; None for one that nothing was measured on."""
-    if core == "host":
+    if not CORES[core].bare_metal:
         return None
     if core == "cortex-m0plus":
         return "short"

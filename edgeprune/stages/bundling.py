@@ -1,0 +1,263 @@
+"""From an int8 model to what a device with SSH and Python is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeprune.datasets.dataset import Dataset, Split
+from edgeprune.errors import BundleError, DeclarationError
+from edgeprune.progress import Progress
+from edgeprune.recipe import Recipe
+from edgeprune.recipe.data import SILENCE, UNKNOWN
+from edgeprune.ssh_target import Ssh
+from edgeprune.stages.building import (
+    MODEL,
+    input_quantization,
+    model_graphs,
+    model_program,
+    template_digests,
+)
+from edgeprune.stages.measuring import host_build
+from edgeprune.store import Artifact, Stage
+from edgeprune.target import Target
+from edgeprune.toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from edgeprune.bundle import DeviceFacts
+    from edgeprune.bundle.assemble import Content, ResolvedRuntime
+    from edgeprune.bundle.signature import SigningKey
+
+__all__ = ["BUNDLE", "bundle", "runtime"]
+
+#: The bundle's folder in its artifact.
+BUNDLE = "bundle"
+
+_HERE = "stages/bundling.py"
+_SITE = "site"
+_TEMPLATE = "edgeprune-service"
+
+
+def runtime(target: Target, facts: DeviceFacts, progress: Progress) -> Stage:
+    """What runs the network on a device, with its wheels unpacked.
+
+    Args:
+        target: its table ``[ssh]`` is read.
+        facts: the device.
+        progress: where long work reports to.
+
+    Raises:
+        DeclarationError: the target has no table ``[ssh]``.
+        BundleError: the device is not what the target says.
+    """
+    from edgeprune.bundle.golden import litert_version
+    from edgeprune.bundle.runtime import choose, extra_requirements
+
+    facts.check(target.core, where=f"target {target.name}")
+    wanted, extras = _ssh(target).runtime, extra_requirements(_ssh(target).listen)
+    litert_here = litert_version()
+
+    def run(folder: Path) -> None:
+        from edgeprune.bundle.unpacking import unpack
+        from edgeprune.bundle.wheels import download
+
+        wheels = folder / "wheels"
+        with progress.task(f"resolve wheels for Python {facts.python_version} {facts.machine}"):
+            choice = choose(
+                wanted, facts, wheels, litert_here=litert_here, fetch=download, extras=extras
+            )
+            for wheel in choice.wheels:
+                unpack(wheel.path, folder / _SITE)
+        shutil.rmtree(wheels, ignore_errors=True)
+        summary = {
+            "name": choice.name,
+            "version": choice.version,
+            "reason": choice.reason,
+            "packages": {wheel.name: wheel.version for wheel in choice.wheels},
+            "requirements": [wheel.pin() for wheel in choice.wheels],
+            "left_out": choice.left_out,
+        }
+        text = json.dumps(summary, indent=1, sort_keys=True)
+        (folder / "runtime.json").write_text(f"{text}\n", encoding="utf-8")
+
+    return Stage(
+        name="runtime",
+        reads={
+            "device": facts.json(),
+            "wanted": wanted,
+            "extras": list(extras),
+            "ai-edge-litert": litert_here,
+        },
+        upstream={},
+        code=(
+            "bundle/facts.py",
+            "bundle/runtime.py",
+            "bundle/unpacking.py",
+            "bundle/wheels.py",
+            _HERE,
+        ),
+        run=run,
+        slot=f"{facts.machine} {wanted}",
+    )
+
+
+def bundle(
+    recipe: Recipe,
+    target: Target,
+    facts: DeviceFacts,
+    *,
+    artifacts: Mapping[str, Artifact],
+    toolchain: Toolchain,
+    host_toolchain: Toolchain,
+    cache: Path,
+    progress: Progress,
+) -> Stage:
+    """A release, complete; it lies in the artifact's folder ``bundle``.
+
+    Args:
+        recipe: what it hears.
+        target: its core and its table ``[ssh]`` are read.
+        facts: the device.
+        artifacts: ``clips``, ``features``, ``quantized`` and ``runtime``.
+        toolchain: what compiles for the device.
+        host_toolchain: what compiles for this machine.
+        cache: where compiled libraries are kept.
+        progress: where long work reports to.
+
+    Raises:
+        DeclarationError: the target has no table ``[ssh]``.
+        BundleError: the device is not what the target says, or the signing key can't be read.
+    """
+    from edgeprune.bundle.golden import litert_version
+
+    facts.check(target.core, where=f"target {target.name}")
+    ssh = _ssh(target)
+    key = _signing_key(ssh.signing_key)
+
+    def run(folder: Path) -> None:
+        from edgeprune.bundle.assemble import Service, assemble
+
+        with progress.task(f"make the bundle for {target.core} with {toolchain.identity}"):
+            assemble(
+                folder / BUNDLE,
+                _content(recipe, target, artifacts, host_toolchain, cache),
+                core=target.core,
+                facts=facts,
+                runtime=_resolved(artifacts["runtime"]),
+                service=Service(ssh.root, ssh.runtime, ssh.online, ssh.listen),
+                toolchain=toolchain,
+                made=_now(),
+                key=key,
+            )
+
+    return Stage(
+        name="bundle",
+        reads={
+            "recipe": recipe.name,
+            "frontend": recipe.frontend.model_dump(mode="json"),
+            "labels": list(recipe.data.labels),
+            "core": target.core,
+            "objective": target.optimize,
+            "device": facts.json(),
+            "root": ssh.root,
+            "runtime": ssh.runtime,
+            "online": ssh.online,
+            "listen": list(ssh.listen),
+            "signed by": key.fingerprint if key else "",
+            "ai-edge-litert": litert_version(),
+            "toolchain": toolchain.identity,
+            "template": template_digests(_TEMPLATE),
+        },
+        upstream=artifacts,
+        code=(
+            "agent",
+            "bundle",
+            "codegen",
+            "cores.py",
+            "frontend",
+            "graph",
+            "shared_library.py",
+            "toolchain.py",
+            _HERE,
+        ),
+        run=run,
+        slot=f"{recipe.name} {target.name}",
+    )
+
+
+def _content(
+    recipe: Recipe,
+    target: Target,
+    artifacts: Mapping[str, Artifact],
+    toolchain: Toolchain,
+    cache: Path,
+) -> Content:
+    from edgeprune.bundle.assemble import Content
+
+    quantized, features = artifacts["quantized"], artifacts["features"]
+    graphs = model_graphs(quantized)
+    clip = golden_clip(Dataset.load(artifacts["clips"].path).test, recipe.data.labels)
+    host = host_build(recipe, quantized, features, toolchain, cache).program
+    inputs = host.quantize_pcm(clip[np.newaxis])
+    return Content(
+        recipe=recipe.name,
+        model=(quantized.path / MODEL).read_bytes(),
+        graph=graphs[0],
+        program=model_program(recipe, graphs, target.core, target.optimize),
+        frontend=recipe.frontend,
+        quantization=input_quantization(graphs[0], features),
+        labels=recipe.data.labels,
+        clip=clip,
+        inputs=inputs[0],
+        native_scores=host.invoke(inputs)[0],
+    )
+
+
+def golden_clip(split: Split, labels: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """The first clip of a keyword, int16 [samples]; the first of all where none is.
+
+    Raises:
+        BundleError: there are no clips.
+    """
+    if not len(split):
+        raise BundleError("there is no test clip to prove a device with", where="clips")
+    keywords = [i for i, label in enumerate(labels) if label not in (SILENCE, UNKNOWN)]
+    found = np.flatnonzero(np.isin(split.labels, keywords))
+    return np.array(split.pcm[found[0] if len(found) else 0], dtype=np.int16)
+
+
+def _ssh(target: Target) -> Ssh:
+    if target.ssh is None:
+        raise DeclarationError(
+            f"device = {target.device!r} is given no bundle; device = 'ssh' is",
+            where=f"target {target.name}",
+            hint="--target raspberry-pi-4",
+        )
+    return target.ssh
+
+
+def _resolved(artifact: Artifact) -> ResolvedRuntime:
+    from edgeprune.bundle.assemble import ResolvedRuntime
+
+    return ResolvedRuntime(**artifact.json("runtime.json"), site=artifact.path / _SITE)
+
+
+def _signing_key(path: str | None) -> SigningKey | None:
+    if path is None:
+        return None
+    from edgeprune.bundle.signature import SigningKey
+
+    return SigningKey.load(Path(path).expanduser())
+
+
+def _now() -> datetime:
+    """The time in a release's name; SOURCE_DATE_EPOCH fixes it (reproducible-builds.org)."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return datetime.fromtimestamp(int(fixed), UTC) if fixed.isdigit() else datetime.now(UTC)
