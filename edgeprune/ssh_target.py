@@ -64,6 +64,13 @@ class Ssh(Declaration):
     upload_timeout_s: float = option(
         "limit of the upload of one file", default=1800.0, unit="s", gt=0, le=86_400
     )
+    health_timeout_s: float = option(
+        "how long a release's service may take to become healthy; then the one before runs again",
+        default=60.0,
+        unit="s",
+        gt=0,
+        le=3600,
+    )
     check_timeout_s: float = option(
         "limit of running the test clips on the host, and of measuring the latency there",
         default=1800.0,
@@ -84,9 +91,6 @@ class Ssh(Declaration):
     )
     keep_releases: int = option(
         "how many releases stay on the host, the running one included", default=3, ge=2, le=50
-    )
-    online: bool = option(
-        "let the host install Python packages by itself, over its own network", default=False
     )
     listen: tuple[str, ...] = option(
         "arguments of the agent's listen in the service, such as ['--mqtt', 'broker.local']",

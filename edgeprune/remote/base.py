@@ -106,7 +106,7 @@ class Remote(Protocol):
             source: a file here.
             destination: its path there.
             advance: called with the number of bytes that are new on the host; those of a resumed
-                part count at once, so that the sum is the file's size.
+                part count at once, so that the sum is the file's size. It may use this host.
             mode: permissions.
 
         Raises:

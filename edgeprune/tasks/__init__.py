@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from edgeprune.tasks import house, keygen, payoff, remote, way
+from edgeprune.tasks import deployment, house, keygen, payoff, remote, way
 
 __all__ = ["namespace"]
 
 namespace = Collection()
-for _task in (*way.TASKS, *payoff.TASKS, *remote.TASKS, *keygen.TASKS, *house.TASKS):
-    namespace.add_task(_task)
+for _room in (way, payoff, remote, deployment, keygen, house):
+    for _task in _room.TASKS:
+        namespace.add_task(_task)
 namespace.configure({"run": {"echo": False}})

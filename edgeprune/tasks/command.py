@@ -136,7 +136,7 @@ def ssh_table(target: str, set_: Iterable[str]) -> Ssh:
     from edgeprune import resources
     from edgeprune.target import Target
 
-    settings = _target_settings(set_, None, "only the target is read, no recipe")
+    settings = _target_settings(set_, None, "this task reads no recipe")
     return Target.read(resources.find("targets", target), settings).ssh_table()
 
 
@@ -147,7 +147,7 @@ def _target_settings(set_: Iterable[str], optimize: str | None, reason: str) -> 
     of_recipe, of_target = _settings(set_, optimize)
     if of_recipe:
         raise DeclarationError(
-            f"{reason}, whose keys could be set",
+            f"{reason} whose keys could be set",
             where=f"--set {next(iter(of_recipe))}",
             hint="keys of the target begin with target.",
         )

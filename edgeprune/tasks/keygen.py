@@ -13,7 +13,7 @@ __all__ = ["TASKS"]
 
 @command(out="the private key; the public key is written beside it, with .pub at its end")
 def keygen(c: Context, out: str = "edgeprune-signing.key") -> None:
-    """Make the keys that bundles are signed with; nothing is overwritten."""
+    """Make the keys that bundles are signed with."""
     from edgeprune.bundle.signature import PINNED, make_keys
 
     keys = make_keys(Path(out))

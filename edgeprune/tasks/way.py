@@ -33,11 +33,17 @@ def ship(
     """Go the whole way, from recipe to verdict.
 
     Clips, features, training, pruning, int8, C, image, measurement, budgets; with --model the way
-    begins at a .tflite file.
+    begins at a .tflite file. For a target over SSH the network is also deployed before it is
+    measured there.
 
     Exit code 0 when every budget is met, 1 when one is not, 2 on an error in what was given.
     """
-    _judge(_open(recipe, model, labels, target, set_, explain, optimize), profile=False)
+    from edgeprune.pipeline import Pipeline
+
+    pipeline = _open(recipe, model, labels, target, set_, explain, optimize)
+    if isinstance(pipeline, Pipeline) and pipeline.target.device == "ssh":
+        _deploy(pipeline)
+    _judge(pipeline, profile=False)
 
 
 @command()
@@ -149,11 +155,12 @@ def deploy(
     set_: list[str] | None = None,
     explain: bool = False,
 ) -> None:
-    """Put the image onto the device and start it."""
-    from edgeprune import deliver
+    """Put the network onto the device and start it.
 
-    pipeline = open_pipeline(recipe, target, set_ or (), explain)
-    pipeline.say(deliver.deploy(pipeline))
+    Over SSH a release must answer a golden clip there, and its service must become healthy; else
+    the release that ran before runs on.
+    """
+    _deploy(open_pipeline(recipe, target, set_ or (), explain))
 
 
 @command(profile="show the instructions of every layer and function")
@@ -222,6 +229,17 @@ def _examine(
         console().print(line, markup=False)
     source = resources.find("recipes", recipe)
     publish_files(room.examination_files(found, source, pipeline.recipe, json=json_, write=write))
+
+
+def _deploy(pipeline: Pipeline) -> None:
+    if pipeline.target.device == "ssh":
+        from edgeprune.deployment.delivery import deliver as deliver_over_ssh
+
+        console().print(deliver_over_ssh(pipeline).table())
+        return
+    from edgeprune import deliver
+
+    pipeline.say(deliver.deploy(pipeline))
 
 
 def _judge(pipeline: Pipeline | ModelPipeline, *, profile: bool) -> None:

@@ -53,6 +53,7 @@ PrintMotd no
 # Everything that is mounted here is gone with the namespace.
 _SCRIPT = """\
 set -e
+mount -t proc proc /proc
 mount -t tmpfs tmpfs /run
 mkdir /run/sshd
 touch /run/authorized_keys

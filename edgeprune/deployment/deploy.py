@@ -1,0 +1,172 @@
+"""Bringing a release onto a device, so that a whole one runs there whatever happens.
+
+====  =============================  ============================  ==============================
+step  what happens on the device     ``current`` points to         what ends it, and what then is
+====  =============================  ============================  ==============================
+1     the lock is taken              the old release               anything: the old one runs on
+2     its facts are checked          the old release               likewise
+3     ``releases/<id>.partial`` is   the old release               likewise; the next deployment
+      filled, from earlier releases                                goes on where this one ended, or
+      and by upload                                                sweeps what it left
+4     every hash is checked; all is  the old release               likewise; a release has its name
+      on the disk; the folder is                                   only once it is whole
+      renamed to ``releases/<id>``
+5     smoke test: the release        the old release               likewise; a release that fails
+      infers the golden clip                                       it is removed
+6     the switch, by a process of    the old release, and from     a dead deployer or network: the
+      the device's own: rename of    one rename on the new one     device ends it alone, with the
+      the link, restart, fresh                                     new release healthy or the old
+      health; else all of it back                                  one back. A dead device: it has
+                                                                   one whole release or the other,
+                                                                   and the next deployment settles
+                                                                   which
+7     old releases are removed       the new release               the next deployment removes them
+8     the lock is given back         the new release               its lease ends by itself
+====  =============================  ============================  ==============================
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
+from typing import Any
+
+from edgeprune.bundle import Bundle, DeviceFacts
+from edgeprune.cores import CORES
+from edgeprune.deployment.device_link import DeviceLink
+from edgeprune.deployment.facts import ask_facts
+from edgeprune.deployment.lock import LEASE_S, Lock
+from edgeprune.deployment.records import Deployment, Service
+from edgeprune.deployment.switching import settle, switch
+from edgeprune.deployment.upload import listing, upload
+from edgeprune.errors import DeploymentError, EdgepruneError
+from edgeprune.progress import Progress, SilentProgress
+from edgeprune.remote import Completed, Remote
+
+__all__ = ["deploy"]
+
+_SMOKE_TEST_S = 120.0
+_REMOVING_S = 60.0
+
+
+def deploy(
+    remote: Remote,
+    bundle: Bundle,
+    *,
+    root: str,
+    keep: int = 3,
+    health_timeout_s: float = 60.0,
+    progress: Progress | None = None,
+    lease_s: float = LEASE_S,
+) -> Deployment:
+    """Let a bundle be the release that runs on a device.
+
+    Args:
+        remote: the device.
+        bundle: what to deploy.
+        root: folder on the device that everything lies in.
+        keep: how many releases stay there.
+        health_timeout_s: how long the service may take to become healthy.
+        progress: where the upload reports to.
+        lease_s: seconds without a sign of life after which the lock is others' to take.
+
+    Raises:
+        LockedError: another deployment is at work there.
+        DeploymentError: the release can't be uploaded, fails its smoke test, or did not become
+            healthy; the message says what runs now.
+        BundleError: the bundle is made for another device.
+        RemoteError: the connection broke, or the device can't keep a file.
+    """
+    progress = progress or SilentProgress()
+    seconds: dict[str, float] = {}
+    files = listing(bundle)
+    with _timed(seconds, "look"):
+        _check_facts(remote, bundle, ask_facts(remote))
+    with Lock(DeviceLink(remote, root), lease_s) as lock:
+        settle(lock, health_timeout_s)
+        with _timed(seconds, "upload"):
+            sent = upload(remote, lock, bundle, files, root=root, progress=progress)
+        with _timed(seconds, "smoke test"), progress.task(f"smoke test on {remote.name}"):
+            proof = _smoke_test(remote, lock, bundle, root)
+        unchanged = sent.running == bundle.release and sent.runs_well
+        if not unchanged:
+            try:
+                with _timed(seconds, "switch"), progress.task(f"switch {remote.name}"):
+                    switch(lock, bundle.release, "deploy", health_timeout_s)
+            except DeploymentError:
+                with suppress(EdgepruneError):
+                    lock.ask("prune", timeout_s=_REMOVING_S, keep=keep)
+                raise
+        done = lock.ask("prune", timeout_s=_REMOVING_S, keep=keep)
+    return Deployment(
+        host=remote.name,
+        release=bundle.release,
+        previous=sent.running,
+        unchanged=unchanged,
+        uploaded_files=sent.files,
+        uploaded_bytes=sent.bytes,
+        shared_files=sent.shared_files,
+        shared_bytes=sent.shared_bytes,
+        runtime=str(proof.get("runtime", "")),
+        smoke_test=str(proof.get("detail", "")),
+        service=Service.of(done["service"]),
+        removed=tuple(done["removed"]),
+        seconds=seconds,
+    )
+
+
+def _check_facts(remote: Remote, bundle: Bundle, facts: DeviceFacts) -> None:
+    core = bundle.manifest.get("architecture")
+    if core in CORES:
+        facts.check(core, where=remote.name)
+    made_for = bundle.manifest.get("python")
+    has_packages = any(name.startswith("site/") for name in bundle.files)
+    if has_packages and made_for not in (None, facts.python_version):
+        raise DeploymentError(
+            f"the bundle's packages are for Python {made_for}, the host has {facts.python_version}",
+            where=remote.name,
+            hint="invoke deploy makes a bundle for the host that it finds",
+        )
+
+
+def _smoke_test(remote: Remote, lock: Lock, bundle: Bundle, root: str) -> Mapping[str, Any]:
+    """Let the agent open the bundle, construct its runtime and infer the golden clip."""
+    program = PurePosixPath(root, "releases", bundle.release, "agent", "run.py")
+    command = ("python3", "-I", str(program), "health")
+    lock.renew_when_due()
+    done = remote.run(command, timeout_s=_SMOKE_TEST_S, check=False)
+    told = _last_line(done.text)
+    if done.returncode == 0 and told.get("healthy") is True:
+        return told
+    lock.ask("remove_failed", release=bundle.release)
+    why = told.get("message") or told.get("detail") or _last_words(done)
+    raise DeploymentError(
+        f"release {bundle.release} fails its smoke test: {why}; what ran before runs on",
+        where=remote.name,
+        hint=str(told.get("hint") or "") or None,
+    )
+
+
+def _last_line(text: str) -> Mapping[str, Any]:
+    lines = text.strip().splitlines()
+    try:
+        told = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _last_words(done: Completed) -> str:
+    """What a program said that did not come as far as its answer."""
+    lines = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
+    return f"exit code {done.returncode}" + (f", {lines[-1]}" if lines else "")
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[step] = round(time.monotonic() - started, 3)

@@ -1,0 +1,251 @@
+"""What keeps the agent running: the unit's command, systemd, and the process in its place."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeprune.bundle import HEALTH_FILE, UNIT
+from edgeprune.bundle.unit import service_unit
+from edgeprune.deployment import deploy, logs, rollback, status
+from edgeprune.deployment.device import activation, service, supervisor
+from edgeprune.deployment.device.layout import DeviceError, Layout, boot_id, write_json
+from edgeprune.deployment.device.process import detached, identity, is_alive, stop
+from edgeprune.deployment.device.supervisor import Supervisor
+from edgeprune.errors import DeploymentError
+from edgeprune.remote.fake import FakeRemote
+from tests.deployment.conftest import MakeBundle
+from tests.deployment.device import DeviceFolder
+from tests.deployment.stub_bundle import ROOT, stub_bundle
+
+#: Keeps a log of what it was asked, and runs the unit as systemd would.
+_SYSTEMCTL = """\
+#!/usr/bin/env python3
+import json, os, re, signal, subprocess, sys
+from pathlib import Path
+here = Path(os.environ["HOME"])
+words = sys.argv[2:]
+with (here / "asked").open("a") as file:
+    print(*words, file=file)
+pid = here / "pid"
+def end():
+    if pid.exists():
+        try:
+            os.kill(int(pid.read_text()), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        pid.unlink()
+if words[0] == "show-environment":
+    sys.exit(not (here / "bus").exists() and "Failed to connect to bus")
+if words[0] == "restart":
+    end()
+    text = (here / ".config/systemd/user" / words[1]).read_text()
+    line = re.search("ExecStart=(.*)", text)[1].replace("%h", str(here)).replace("$$", "$")
+    child = subprocess.Popen(["sh", "-c", "exec " + line.replace("$", "\\\\$")],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, start_new_session=True)
+    pid.write_text(str(child.pid))
+if words[0] == "stop" or words[:2] == ["disable", "--now"]:
+    end()
+if words[0] == "show" and "ActiveState" in words[1]:
+    print("active" if pid.exists() else "inactive")
+if words[0] == "show" and "Invocation" in words[1]:
+    print("123abc")
+if words[0] == "enable" and (here / "refuse").exists():
+    sys.exit("Access denied")
+"""
+_LOGINCTL = """\
+#!/bin/sh
+if [ "$1" = show-user ]; then cat "$HOME/linger"; else echo "$@" >> "$HOME/asked"; fi
+if [ "$1" = enable-linger ]; then [ -e "$HOME/may-linger" ] && echo Linger=yes > "$HOME/linger"; fi
+"""
+_JOURNALCTL = '#!/bin/sh\necho "journal of $*"\n'
+
+
+def test_the_names_that_two_rooms_know_are_the_same() -> None:
+    assert service.UNIT == UNIT
+    assert Layout("x").health.name == HEALTH_FILE
+
+
+@pytest.mark.parametrize("root", ["edgeprune", "a b", 'it\'s 100 % $HOME \\ "x"', "/srv/edge"])
+def test_a_units_command_is_read_as_it_was_written(root: str) -> None:
+    arguments = ["--input", "a b", "", "$x %h", 'q"q', "back\\slash", "ü", "'"]
+    unit = service_unit(root, description="x", listen=arguments)
+    home = Path("/home/pi")
+    assert service.exec_start(unit, home) == [
+        *("/usr/bin/env", "python3", "-I", f"{home / root}/current/agent/run.py", "listen"),
+        *("--health-file", f"{home / root}/health.json"),
+        *arguments,
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "ExecStart=", 'ExecStart=a "b', "ExecStart=%n", "ExecStart=$x"]
+)
+def test_a_unit_in_another_notation_is_refused(line: str) -> None:
+    with pytest.raises(DeviceError, match=r"unit/edgeprune\.service"):
+        service.exec_start(line, Path("/home/pi"))
+
+
+class Alive(service.ProcessService):
+    """A service that runs, and whose log nobody asks for."""
+
+    def alive(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("change", "healthy"),
+    [
+        ({}, True),
+        ({"at": {"monotonic_s": -1.0}}, False),
+        ({"at": {"boot": "an earlier one"}}, False),
+        ({"release": "r0"}, False),
+        ({"healthy": False}, False),
+    ],
+)
+def test_only_a_fresh_answer_of_the_very_release_counts(
+    tmp_path: Path, change: dict[str, Any], healthy: bool
+) -> None:
+    layout, asked = Layout(str(tmp_path)), time.monotonic()
+    at = {"monotonic_s": 0.5, "boot": boot_id()} | change.get("at", {})
+    told = {"release": "r1", "healthy": True, "pid": os.getpid(), **change}
+    told["at"] = {**at, "monotonic_s": asked + at["monotonic_s"]}
+    write_json(layout.health, told)
+    found, _ = activation._wait(layout, "r1", Alive(layout), asked, asked + 0.1)
+    assert found == healthy
+
+
+def eventually(condition: Callable[[], bool], limit_s: float = 15.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_command_that_fails_is_started_again_until_it_failed_too_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_PAUSE_S", 0.01)
+    log = tmp_path / "log" / "service.log"
+    child = detached(Supervisor(["sh", "-c", "echo once; exit 3"], log, "r1").run)
+    os.waitpid(child, 0)
+    text = log.read_text()
+    assert text.count("once\n") == 5
+    assert "service: release r1\n" in text
+    assert text.endswith("ended with exit code 3, as 5 times in a row: given up\n")
+
+
+def test_a_command_that_ends_well_has_ended(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    os.waitpid(detached(Supervisor(["true"], log, "r1").run), 0)
+    os.waitpid(detached(Supervisor(["/absent"], log, "r2").run), os.WNOHANG)
+    eventually(lambda: "/absent can't be run" in log.read_text())
+    assert log.read_text().count("ended with exit code 0") == 1
+
+
+def test_a_log_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_LOG_BYTES", 10_000)
+    log = tmp_path / "service.log"
+    command = ["sh", "-c", "for i in $(seq 200); do echo $(seq 100); done"]
+    os.waitpid(detached(Supervisor(command, log, "r1").run), 0)
+    kept = sorted(tmp_path.iterdir())
+    assert [path.name for path in kept] == ["service.log", "service.log.1"]
+    assert all(path.stat().st_size < 10_000 + (1 << 16) for path in kept)
+
+
+def test_a_process_is_stopped_with_what_it_started(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    script = f'trap "" TERM; sleep 60 & echo $! > "{ready}"; wait; wait'
+    child = detached(Supervisor(["sh", "-c", script], tmp_path / "log", "r1").run)
+    process = identity(child)
+    assert process is not None
+    eventually(lambda: ready.exists() and ready.read_text() != "")
+    assert is_alive(process)
+    stop(process, 0.3)
+    os.waitpid(child, 0)
+    assert not is_alive(process)
+    eventually(lambda: identity(int(ready.read_text())) is None)
+    assert not is_alive({"pid": os.getpid(), "start": 1}), "another process of the same id"
+
+
+@pytest.fixture
+def systemd(fake: FakeRemote, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A device with a systemd of its user's, as far as its programs tell."""
+    programs = fake.home / "bin"
+    programs.mkdir()
+    named = {"systemctl": _SYSTEMCTL, "loginctl": _LOGINCTL, "journalctl": _JOURNALCTL}
+    for name, text in named.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for name, text in {"bus": "", "linger": "Linger=yes\n"}.items():
+        (fake.home / name).write_text(text)
+    yield fake.home
+    if (fake.home / "pid").exists():
+        os.kill(int((fake.home / "pid").read_text()), 9)
+
+
+def test_systemd_is_given_the_unit_and_runs_it(
+    systemd: Path, fake: FakeRemote, tmp_path: Path
+) -> None:
+    bundle = stub_bundle(tmp_path / "bundle", root="edgeprune")
+    first = deploy(fake, bundle, root="edgeprune", health_timeout_s=10)
+    assert (first.service.kind, first.service.healthy) == ("systemd", True)
+    unit = systemd / ".config/systemd/user/edgeprune.service"
+    assert unit.read_bytes() == (bundle.folder / UNIT).read_bytes()
+    asked = (systemd / "asked").read_text().splitlines()
+    start = asked.index("daemon-reload")
+    assert asked[start : start + 4] == [
+        "daemon-reload",
+        "enable edgeprune.service",
+        "reset-failed edgeprune.service",
+        "restart edgeprune.service",
+    ]
+    assert "enable-linger" not in asked
+    assert logs(fake, root="edgeprune", count=7) == (
+        "journal of --user -u edgeprune.service -n 7 -o cat",
+    )
+    ill = stub_bundle(tmp_path / "ill", 2, root="edgeprune", fate="ill")
+    with pytest.raises(DeploymentError, match="runs again, healthy") as caught:
+        deploy(fake, ill, root="edgeprune", health_timeout_s=1)
+    assert "_SYSTEMD_INVOCATION_ID=123abc" in str(caught.value)
+    assert status(fake, root="edgeprune").service.healthy
+    assert unit.read_bytes() == (bundle.folder / UNIT).read_bytes()
+
+
+def test_systemd_that_refuses_leaves_the_old_service(
+    systemd: Path, fake: FakeRemote, device: DeviceFolder, make: MakeBundle
+) -> None:
+    (systemd / "refuse").touch()
+    with pytest.raises(
+        DeploymentError, match=r"enable edgeprune-[0-9a-f]{8}\.service failed: Access"
+    ):
+        deploy(fake, make(1), root=ROOT, health_timeout_s=2)
+    assert device.running is None
+
+
+def test_the_service_moves_to_systemd_and_back(
+    systemd: Path, fake: FakeRemote, device: DeviceFolder, make: MakeBundle
+) -> None:
+    (systemd / "bus").unlink()
+    first = deploy(fake, make(1), root=ROOT, health_timeout_s=10)
+    assert first.service.kind == "process"
+    assert "Failed to connect to bus" in str(first.service.reason)
+    (systemd / "bus").touch()
+    assert deploy(fake, make(2), root=ROOT, health_timeout_s=10).service.kind == "systemd"
+    assert len(device.processes()) == 1
+    (systemd / "linger").write_text("Linger=no\n")
+    back = rollback(fake, root=ROOT, health_timeout_s=10)
+    assert back.service.kind == "process"
+    assert "sudo loginctl enable-linger" in str(back.service.reason)
+    assert "enable-linger" in (systemd / "asked").read_text()
+    assert len(device.processes()) == 1
+    (systemd / "may-linger").touch()
+    assert deploy(fake, make(3), root=ROOT, health_timeout_s=10).service.kind == "systemd"
