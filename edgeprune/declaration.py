@@ -21,7 +21,10 @@ __all__ = ["Declaration", "load", "option", "overrides"]
 _D = TypeVar("_D", bound="Declaration")
 
 #: Unit suffixes of option names; two that share a stem differ only in the unit.
-_UNITS = ("_ms", "_us", "_s", "_hz", "_khz", "_mhz", "_db", "_kib", "_bytes", "_kb", "_percent")
+_UNITS = (
+    *("_ms", "_us", "_s", "_hz", "_khz", "_mhz", "_db"),
+    *("_kib", "_mib", "_bytes", "_kb", "_mb", "_percent"),
+)
 
 
 class Declaration(BaseModel):

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeprune import __version__, stages
 from edgeprune.budgets import judge
 from edgeprune.codegen.manifest import Manifest
+from edgeprune.errors import DeclarationError
 from edgeprune.evaluation.measurement import Measurement
 from edgeprune.reports import Identities, Report, TargetSummary
 from edgeprune.store import Artifact, sha256
@@ -43,7 +44,17 @@ class ModelPipeline(Workshop):
         return self.once("model", lambda: stages.imported(self.model))
 
     def program(self) -> Artifact:
-        """The network's C."""
+        """The network's C.
+
+        Raises:
+            DeclarationError: for device = 'ssh', which runs bundles of recipes.
+        """
+        if self.target.device == "ssh":
+            raise DeclarationError(
+                "a model file comes without the front-end that a bundle needs",
+                where=f"target {self.target.name}: device = 'ssh'",
+                hint="leave --model out and give a recipe, or --target host",
+            )
         return self.once(
             "program",
             lambda: stages.imported_program(self.imported(), self.target, self.name, self.labels),

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edgeprune import __version__, stages
 from edgeprune.budgets import judge
-from edgeprune.devices import Device
+from edgeprune.devices import Device, SshDevice
+from edgeprune.devices.ssh import Expected, Reach
+from edgeprune.errors import DeclarationError
 from edgeprune.evaluation.measurement import Measurement
 from edgeprune.firmware import Image
 from edgeprune.recipe import Recipe
+from edgeprune.remote import connect
+from edgeprune.remote.secrets import Secrets
 from edgeprune.reports import Identities, Report, TargetSummary
+from edgeprune.reports.linux_notes import linux_notes
 from edgeprune.store import Artifact, sha256
 from edgeprune.workshop import Workshop
 
 if TYPE_CHECKING:
     from edgeprune.bundle.facts import DeviceFacts
     from edgeprune.datasets.dataset import Dataset
+    from edgeprune.devices.agent_answers import Arithmetic
 
 __all__ = ["Pipeline", "Variant"]
 
@@ -34,9 +41,12 @@ class Pipeline(Workshop):
 
     Attributes:
         recipe: what to build.
+        reach: connects to the target's host, where it is reached over SSH.
     """
 
     recipe: Recipe
+    # One object with the secrets: a passphrase is asked for once, however often it connects.
+    reach: Reach = field(default_factory=lambda: partial(connect, secrets=Secrets()))
 
     # The stages -----------------------------------------------------------------------------
 
@@ -163,7 +173,7 @@ class Pipeline(Workshop):
 
     def image(self, variant: Variant) -> Artifact | None:
         """The linked image of a variant; None on a target that runs the program itself."""
-        if self.target.device == "host":
+        if self.target.device in ("host", "ssh"):
             return None
         return self.once(
             f"image {variant}",
@@ -208,8 +218,37 @@ class Pipeline(Workshop):
             ),
         )
 
+    def foretold(self, arithmetic: Arithmetic) -> Artifact:
+        """This machine's scores of the pruned model, by a device's arithmetic."""
+        return self.once(
+            f"foretold {arithmetic}",
+            lambda: stages.foretold(
+                self.recipe,
+                arithmetic,
+                artifacts={
+                    "clips": self.clips(),
+                    "features": self.features(),
+                    "quantized": self.quantized("pruned"),
+                },
+                toolchain=self.host_toolchain(),
+                cache=self.cache,
+                progress=self.progress,
+            ),
+        )
+
     def measurement(self, variant: Variant) -> Artifact:
-        """What a variant costs and how well it hears."""
+        """What a variant costs and how well it hears.
+
+        Raises:
+            DeclarationError: on device = 'ssh', whose measurements are never stored; see
+                :meth:`report`.
+        """
+        if self.target.device == "ssh":
+            raise DeclarationError(
+                "what a real device measures is never stored, and it runs what is deployed alone",
+                where=f"target {self.target.name}: device = 'ssh'",
+                hint="--target cortex-m4; invoke check measures the deployed network",
+            )
         return self.once(
             f"measurement {variant}",
             lambda: stages.measurement(
@@ -224,13 +263,35 @@ class Pipeline(Workshop):
         )
 
     def device(self, variant: Variant) -> Device:
-        """The target's device, with a variant on it."""
+        """The target's device, with a variant on it; over SSH, with what is deployed."""
+        if self.target.device == "ssh":
+            return self.ssh_device()
         image = self.image(variant)
         if image is not None:
             return stages.image_device(self.target, Image.load(image.path))
         quantized, features = self.quantized(variant), self.features()
         toolchain = self.host_toolchain()
         return stages.host_build(self.recipe, quantized, features, toolchain, self.cache).device
+
+    def ssh_device(self) -> SshDevice:
+        """The target's host, that the pruned model must be deployed to.
+
+        Raises:
+            DeclarationError: the target is not reached over SSH.
+        """
+        program = self.program("pruned").json("program.json")
+        return SshDevice(
+            self.target.name,
+            self.target.core,
+            self.target.ssh_table(),
+            Expected(
+                frontend_identity=program["frontend_identity"],
+                model_identity=program["identity"],
+                labels=self.recipe.data.labels,
+                deploy=f"invoke deploy --recipe {self.recipe.name}",
+            ),
+            self.reach,
+        )
 
     # The verdict ----------------------------------------------------------------------------
 
@@ -251,9 +312,13 @@ class Pipeline(Workshop):
         return Dataset.load(self.clips().path)
 
     def report(self) -> Report:
-        """Measure both variants and judge the pruned one by the target's budgets."""
-        measured = Measurement.model_validate_json(self._measured("pruned"))
-        dense = Measurement.model_validate_json(self._measured("dense")) if self.prunes else None
+        """Measure both variants and judge the pruned one by the target's budgets.
+
+        Over SSH the pruned one alone, anew in every call.
+        """
+        over_ssh = self.target.device == "ssh"
+        measured = self._measured_over_ssh() if over_ssh else self._measured("pruned")
+        dense = self._measured("dense") if self.prunes and not over_ssh else None
         verdict = judge(measured, self.target.budgets)
         image = self.image("pruned")
         program = self.program("pruned").json("program.json")
@@ -261,7 +326,7 @@ class Pipeline(Workshop):
             edgeprune_version=__version__,
             recipe=self.recipe.name,
             target=TargetSummary.of(
-                self.target, self.toolchain() if image else self.host_toolchain()
+                self.target, self.toolchain() if image or over_ssh else self.host_toolchain()
             ),
             passed=verdict.passed,
             verdict=verdict,
@@ -273,7 +338,7 @@ class Pipeline(Workshop):
                 image_sha256=sha256(image.path / "firmware.elf") if image else None,
                 stages=self.keys(),
             ),
-            notes=tuple(self._notes()),
+            notes=tuple(self._notes() + self._linux_notes(measured)),
         )
 
     def _measured_artifacts(self, variant: Variant) -> dict[str, Artifact]:
@@ -287,9 +352,27 @@ class Pipeline(Workshop):
         image = self.image(variant)
         return artifacts | ({"image": image} if image else {})
 
-    def _measured(self, variant: Variant) -> str:
+    def _measured(self, variant: Variant) -> Measurement:
         path = self.measurement(variant).path / "measurement.json"
-        return path.read_text(encoding="utf-8")
+        return Measurement.model_validate_json(path.read_text(encoding="utf-8"))
+
+    def _measured_over_ssh(self) -> Measurement:
+        return stages.measure_over_ssh(
+            self.recipe,
+            self.target,
+            self.ssh_device(),
+            artifacts={
+                "clips": self.clips(),
+                "network": self.network("pruned"),
+                "quantized": self.quantized("pruned"),
+            },
+            foretell=self.foretold,
+            progress=self.progress,
+        )
+
+    def _linux_notes(self, measured: Measurement) -> list[str]:
+        levels = bool(self.recipe.pruning.levels)
+        return linux_notes(measured, prunes=self.prunes, levels=levels)
 
     def _notes(self) -> list[str]:
         dataset = self.dataset()

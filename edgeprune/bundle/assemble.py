@@ -33,7 +33,6 @@ from edgeprune.toolchain import Toolchain
 __all__ = ["Content", "ResolvedRuntime", "Service", "assemble"]
 
 _MODEL_FILE = "model.tflite"
-_REQUIREMENTS = "requirements.txt"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ class ResolvedRuntime:
         version: of its package; empty for the compiled model.
         reason: why it is this one.
         packages: distribution to version of everything in ``site``.
-        requirements: the same, as pip installs it, with hashes.
         left_out: further packages that have no such wheel, and why.
         site: the unpacked wheels.
     """
@@ -83,7 +81,6 @@ class ResolvedRuntime:
     version: str
     reason: str
     packages: Mapping[str, str]
-    requirements: Sequence[str]
     left_out: Sequence[str]
     site: Path
 
@@ -95,13 +92,11 @@ class Service:
     Attributes:
         root: folder on the device that everything lies in; relative to the home folder.
         wanted: the runtime that the target asks for.
-        online: the device installs Python packages by itself.
         listen: further arguments of the agent's ``listen``.
     """
 
     root: str
     wanted: Wanted
-    online: bool
     listen: tuple[str, ...]
 
 
@@ -142,7 +137,8 @@ def assemble(
     _write_json(folder / "labels.json", list(content.labels))
     _write_json(folder / "frontend.json", _frontend(content))
     write_golden(folder, content.clip, _golden(content, runtime, compiled=compiled))
-    _write_packages(folder, runtime, online=service.online)
+    if runtime.site.is_dir():
+        shutil.copytree(runtime.site, folder / "site", copy_function=_link)
     for name, source in agent.sources().items():
         _write(folder / name, source)
     unit = service_unit(service.root, description=content.recipe, listen=service.listen)
@@ -197,16 +193,6 @@ def _frontend(content: Content) -> dict[str, Any]:
     }
 
 
-def _write_packages(folder: Path, runtime: ResolvedRuntime, *, online: bool) -> None:
-    if online:
-        if runtime.requirements:
-            text = "".join(f"{line}\n" for line in runtime.requirements)
-            _write(folder / _REQUIREMENTS, text.encode())
-        return
-    if runtime.site.is_dir():
-        shutil.copytree(runtime.site, folder / "site", copy_function=_link)
-
-
 def _link(source: str, destination: str) -> None:
     """Share a file that nobody writes to; a copy where it lies on another file system."""
     try:
@@ -238,7 +224,6 @@ def _facts(
             "reason": runtime.reason,
             "left_out": list(runtime.left_out),
         },
-        "online": service.online,
         "device": facts.json(),
         "versions": {
             "edgeprune": __version__,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgeprune.errors import MissingExtraError
 
-__all__ = ["CLIP", "SCORES", "litert_scores", "litert_version", "write_golden"]
+__all__ = ["CLIP", "SCORES", "interpreted", "litert_scores", "litert_version", "write_golden"]
 
 CLIP = "golden/clip.s16"
 #: Arithmetic, as the agent names it, to the file of its scores.
@@ -50,25 +50,39 @@ def litert_scores(model: bytes, inputs: NDArray[np.int8]) -> dict[str, NDArray[n
     Raises:
         MissingExtraError: LiteRT is not installed here.
     """
+    rows = inputs[np.newaxis]
+    return {name: interpreted(model, rows, name)[0] for name in _RESOLVERS}
+
+
+def interpreted(model: bytes, inputs: NDArray[np.int8], arithmetic: str) -> NDArray[np.int8]:
+    """Scores int8 [n, labels] of many inputs, by LiteRT on this machine.
+
+    Args:
+        model: a .tflite file.
+        inputs: int8 [n, …], as many values each as the network's input has.
+        arithmetic: ``reference`` or ``xnnpack``.
+
+    Raises:
+        MissingExtraError: LiteRT is not installed here.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
         raise MissingExtraError(
             "ai-edge-litert", extra="ssh", purpose="foretelling a device's scores"
         ) from error
-    scores = {}
-    for arithmetic, resolver in _RESOLVERS.items():
-        interpreter: Any = Interpreter(
-            model_content=model,
-            num_threads=1,
-            experimental_op_resolver_type=getattr(OpResolverType, resolver),
-        )
-        interpreter.allocate_tensors()
-        source = interpreter.get_input_details()[0]
-        interpreter.set_tensor(source["index"], inputs.reshape(source["shape"]))
+    interpreter: Any = Interpreter(
+        model_content=model,
+        num_threads=1,
+        experimental_op_resolver_type=getattr(OpResolverType, _RESOLVERS[arithmetic]),
+    )
+    interpreter.allocate_tensors()
+    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    scores = np.empty((len(inputs), int(np.prod(result["shape"]))), dtype=np.int8)
+    for values, row in zip(inputs, scores, strict=True):
+        interpreter.set_tensor(source["index"], values.reshape(source["shape"]))
         interpreter.invoke()
-        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        scores[arithmetic] = np.array(found, dtype=np.int8).reshape(-1)
+        row[:] = interpreter.get_tensor(result["index"]).reshape(-1)
     return scores
 
 

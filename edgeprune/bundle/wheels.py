@@ -16,7 +16,6 @@ from pathlib import Path
 from edgeprune.bundle.facts import DeviceFacts
 from edgeprune.errors import BundleError, ProcessError
 from edgeprune.process import run
-from edgeprune.store import sha256
 
 __all__ = ["Attempt", "Wheel", "download", "platform_tags"]
 
@@ -43,13 +42,11 @@ class Wheel:
         name: of the distribution, normalized: ``ai-edge-litert``.
         version: of the distribution.
         path: the file.
-        sha256: of the file, in hexadecimal.
     """
 
     name: str
     version: str
     path: Path
-    sha256: str
 
     @classmethod
     def of(cls, path: Path) -> Wheel:
@@ -62,11 +59,7 @@ class Wheel:
         if parts is None:
             raise BundleError("is not named like a wheel", where=str(path))
         name = re.sub(r"[-_.]+", "-", parts["name"]).lower()
-        return cls(name, parts["version"], path, sha256(path))
-
-    def pin(self) -> str:
-        """A line of ``requirements.txt`` that takes this very file and no other."""
-        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
+        return cls(name, parts["version"], path)
 
 
 @dataclass(frozen=True)

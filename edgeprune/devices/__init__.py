@@ -21,6 +21,7 @@ from edgeprune.devices.host import HostDevice
 from edgeprune.devices.pool import run_clips
 from edgeprune.devices.qemu import QemuDevice
 from edgeprune.devices.session import ImageDevice, NetworkSession, StreamSession
+from edgeprune.devices.ssh import SshDevice
 
 __all__ = [
     "BatchSession",
@@ -40,6 +41,7 @@ __all__ = [
     "Result",
     "Scores",
     "Session",
+    "SshDevice",
     "StreamSession",
     "Work",
     "make_device",

@@ -6,6 +6,7 @@ from edgeprune.devices.base import Device, Session
 from edgeprune.devices.emulator import EmulatorDevice
 from edgeprune.devices.host import HostDevice, HostFrontend, HostRunner
 from edgeprune.devices.qemu import QemuDevice
+from edgeprune.devices.ssh import SshDevice
 from edgeprune.errors import DeviceError
 from edgeprune.firmware import Image
 from edgeprune.target import Target
@@ -29,8 +30,10 @@ def make_device(
         frontend: the front-end that the program was built with.
 
     Raises:
-        DeviceError: what the device runs was not given.
+        DeviceError: what the device runs was not given; over SSH, it is what was deployed.
     """
+    if target.device == "ssh":
+        return SshDevice(target.name, target.core, target.ssh_table())
     if target.device == "host":
         if program is None or frontend is None:
             raise DeviceError("needs a host program and its front-end", where=target.name)

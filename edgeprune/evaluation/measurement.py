@@ -10,15 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from edgeprune.devices.agent_answers import Arithmetic, Conditions, Machine, Percentiles
+
 __all__ = [
     "Accuracy",
     "Agreement",
+    "Comparison",
     "Complexity",
     "Footprint",
     "Latency",
+    "LinuxRun",
     "Measurement",
     "OperatingPoint",
     "Record",
+    "RuntimeChoice",
     "confusion_matrix",
 ]
 
@@ -126,6 +131,75 @@ class OperatingPoint(Record):
     agreement: Agreement | None = Field(description="absent where the device is the host")
 
 
+class RuntimeChoice(Record):
+    """What ran the network on a device with an operating system."""
+
+    name: str
+    version: str
+    resolver: str | None = Field(description="which kernels; absent of the compiled model")
+    arithmetic: Arithmetic = Field(
+        description="which bits come out: equal words, equal bits on every machine, but for "
+        "no-delegates, which every architecture computes in its own way"
+    )
+    threads: int
+    reason: str = Field(description="why it was chosen when the bundle was made")
+    passed_over: dict[str, str] = Field(
+        description="runtimes that the device tried before, and why they did not do"
+    )
+
+
+class Comparison(Record):
+    """What this machine's scores were compared with the device's for."""
+
+    kind: Literal["bits", "decisions"] = Field(
+        description="bits where this machine has the same kernels; else the highest scores"
+    )
+    by: str = Field(description="what this machine ran")
+    why: str = Field(description="why bits can't be compared; empty when they can")
+    clips: int
+    same: int = Field(description="clips with equal bits, or with an equal highest score")
+    first_difference: str | None = None
+
+    @property
+    def fraction(self) -> float:
+        return self.same / self.clips
+
+
+class LinuxRun(Record):
+    """A run on a device with an operating system, as its agent tells it.
+
+    The latency is measured wall time from a clip's last sample to its scores: one front-end frame
+    and one inference. It is not the same in every run.
+    """
+
+    host: str = Field(description="user, host and port")
+    release: str
+    machine: Machine
+    runtime: RuntimeChoice
+    comparison: Comparison
+    warm_up: int = Field(description="clips before those that are timed")
+    iterations: int = Field(description="clips that are timed")
+    latency_ms: Percentiles
+    frame_ms: Percentiles
+    inference_ms: Percentiles
+    frame_instructions: int | None = Field(
+        description="of the whole program in user space, counted by the CPU; median"
+    )
+    inference_instructions: int | None = Field(description="likewise")
+    instructions_reason: str = Field(description="why they were not counted; else empty")
+    cpu_share: float = Field(description="CPU time over wall time; 1 is one core")
+    peak_rss_bytes: int = Field(description="most memory that the agent had resident")
+    bundle_bytes: int = Field(description="the sum of its files")
+    before: Conditions = Field(description="before the latency was measured")
+    after: Conditions = Field(description="after the last test clip")
+
+    @property
+    def instructions(self) -> int | None:
+        if self.frame_instructions is None or self.inference_instructions is None:
+            return None
+        return self.frame_instructions + self.inference_instructions
+
+
 class Measurement(Record):
     """One model on one target."""
 
@@ -150,6 +224,11 @@ class Measurement(Record):
     levels: tuple[OperatingPoint, ...] = Field(
         default=(),
         description="every operating point, the full network first; empty without pruning.levels",
+    )
+    linux: LinuxRun | None = Field(
+        default=None,
+        description="device = 'ssh' only; there accuracy is that of this machine's kernels that "
+        "are most like the device's, and device_accuracy that of all test clips on the device",
     )
 
 

@@ -11,7 +11,8 @@ class Evaluation(Declaration):
     """What is run where."""
 
     device_clips: int = option(
-        "test clips sent through an emulated device, from PCM; the host runs all of them",
+        "test clips sent through an emulated device, from PCM; this machine, and a device over "
+        "SSH, run all of them",
         default=48,
         unit="clips",
         ge=1,

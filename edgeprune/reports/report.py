@@ -63,7 +63,8 @@ class Report(Record):
     verdict: Verdict
     pruned: Measurement
     dense: Measurement | None = Field(
-        description="the unpruned model, built in the same way; absent when nothing is pruned"
+        description="the unpruned model, built in the same way; absent when nothing is pruned, "
+        "and of a device over SSH, which runs what is deployed alone"
     )
     identities: Identities
     notes: tuple[str, ...] = Field(description="what a reader of the numbers has to know")

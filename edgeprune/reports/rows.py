@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeprune.budgets import Check, Status
-from edgeprune.evaluation.measurement import Accuracy, Measurement, OperatingPoint
+from edgeprune.evaluation.measurement import Accuracy, LinuxRun, Measurement, OperatingPoint
 from edgeprune.reports.report import Report
 
 __all__ = ["MARKS", "Row", "headline", "rows"]
@@ -51,6 +51,22 @@ def rows(report: Report) -> list[Row]:
     """The whole table, in the order in which it is read."""
     checks = {check.name: check for check in report.verdict.checks}
     table = _Table(report.pruned, report.dense, checks)
+    if report.pruned.linux is None:
+        _counted(table, report)
+    else:
+        _measured(table, report.pruned.linux)
+    table.number(".tflite file, bytes", lambda m: m.footprint.model_bytes, budget="model_kib")
+    table.number("multiply-accumulates", lambda m: m.complexity.macs)
+    table.number("weights that are not zero", lambda m: m.complexity.nonzero)
+    for point in report.pruned.levels[1:]:
+        table.level(point)
+    table.agreement(report)
+    table.decisions(report)
+    return table.rows
+
+
+def _counted(table: _Table, report: Report) -> None:
+    """What is counted, estimated and read of an image; and on this machine."""
     table.accuracy("accuracy, int8", lambda m: m.accuracy, budget="accuracy")
     table.accuracy("· on the device", lambda m: m.device_accuracy)
     table.accuracy("accuracy, float", lambda m: m.float_accuracy)
@@ -71,13 +87,26 @@ def rows(report: Report) -> list[Row]:
     table.number("flash of the image, bytes", lambda m: m.footprint.flash_bytes, budget="flash_kib")
     table.number("static RAM, bytes", lambda m: m.footprint.ram_bytes, budget="ram_kib")
     table.number("deepest stack, bytes", lambda m: m.footprint.stack_bytes, budget="stack_bytes")
-    table.number(".tflite file, bytes", lambda m: m.footprint.model_bytes, budget="model_kib")
-    table.number("multiply-accumulates", lambda m: m.complexity.macs)
-    table.number("weights that are not zero", lambda m: m.complexity.nonzero)
-    for point in report.pruned.levels[1:]:
-        table.level(point)
-    table.agreement(report)
-    return table.rows
+
+
+def _measured(table: _Table, run: LinuxRun) -> None:
+    """What a real device measured."""
+    table.accuracy("accuracy, int8, on the device", lambda m: m.device_accuracy, budget="accuracy")
+    table.accuracy(f"· here, {run.comparison.by}", lambda m: m.accuracy)
+    table.accuracy("accuracy, float", lambda m: m.float_accuracy)
+    table.number(
+        "latency p95, measured wall time, ms",
+        lambda _: run.latency_ms.p95,
+        digits=3,
+        budget="latency_ms",
+    )
+    table.number("· p50", lambda _: run.latency_ms.p50, digits=3)
+    table.number("· p99", lambda _: run.latency_ms.p99, digits=3)
+    table.number("· p50 of inference alone", lambda _: run.inference_ms.p50, digits=3)
+    table.number("instructions, counted", lambda _: run.instructions, budget="instructions")
+    table.number("· inference", lambda _: run.inference_instructions)
+    table.number("peak resident memory, bytes", lambda _: run.peak_rss_bytes, budget="rss_mib")
+    table.number("bundle, bytes", lambda _: run.bundle_bytes, budget="bundle_mib")
 
 
 def _instructions(measurement: Measurement) -> int | None:
@@ -138,7 +167,7 @@ class _Table:
         check = self._checks.get(budget)
         if pruned is None and check is None:
             return
-        unit = " KiB" if check and check.unit == "KiB" else ""
+        unit = f" {check.unit}" if check and check.unit in ("KiB", "MiB") else ""
         limited = check is not None and check.limit is not None
         self.rows.append(
             Row(
@@ -165,6 +194,20 @@ class _Table:
                 budget="identical",
                 status=self._checks["agreement"].status,
                 dense="" if dense is None else "identical" if dense.identical else "differ",
+            )
+        )
+
+    def decisions(self, report: Report) -> None:
+        run = report.pruned.linux
+        if run is None or run.comparison.kind != "decisions":
+            return
+        found, check = run.comparison, self._checks["decisions"]
+        self.rows.append(
+            Row(
+                name=f"decisions on device and host, {found.clips:,} clips",
+                pruned=f"{found.same:,} are the same",
+                budget=f"≥ {100 * check.limit:.0f} %" if check.limit is not None else "",
+                status=check.status,
             )
         )
 

@@ -207,7 +207,7 @@ def _check(pipeline: Pipeline) -> None:
             where="pruning.levels",
             hint="--set pruning.levels=[]",
         )
-    if pipeline.target.device == "host":
+    if pipeline.target.device in ("host", "ssh"):
         raise DeclarationError(
             "no instructions are counted and no image is linked there",
             where=f"target {pipeline.target.name}",

@@ -81,7 +81,6 @@ def runtime(target: Target, facts: DeviceFacts, progress: Progress) -> Stage:
             "version": choice.version,
             "reason": choice.reason,
             "packages": {wheel.name: wheel.version for wheel in choice.wheels},
-            "requirements": [wheel.pin() for wheel in choice.wheels],
             "left_out": choice.left_out,
         }
         text = json.dumps(summary, indent=1, sort_keys=True)
@@ -151,7 +150,7 @@ def bundle(
                 core=target.core,
                 facts=facts,
                 runtime=_resolved(artifacts["runtime"]),
-                service=Service(ssh.root, ssh.runtime, ssh.online, ssh.listen),
+                service=Service(ssh.root, ssh.runtime, ssh.listen),
                 toolchain=toolchain,
                 made=_now(),
                 key=key,
@@ -168,7 +167,6 @@ def bundle(
             "device": facts.json(),
             "root": ssh.root,
             "runtime": ssh.runtime,
-            "online": ssh.online,
             "listen": list(ssh.listen),
             "signed by": key.fingerprint if key else "",
             "ai-edge-litert": litert_version(),

@@ -33,7 +33,7 @@ from edgeprune.toolchain import Toolchain
 if TYPE_CHECKING:
     from edgeprune.evaluation.measure import Host
 
-__all__ = ["complexity", "host_build", "image_device", "measurement"]
+__all__ = ["complexity", "float_accuracy", "host_build", "image_device", "measurement"]
 
 
 def measurement(
@@ -95,7 +95,7 @@ def measurement(
             device=target.device,
             accuracy=on_host.accuracy,
             device_accuracy=on_device.accuracy if on_device else None,
-            float_accuracy=_float_accuracy(artifacts["network"].json("training.json")),
+            float_accuracy=float_accuracy(artifacts["network"].json("training.json")),
             latency=on_device.latency if on_device else None,
             wall_ms=None if on_device else on_host.wall_ms,
             footprint=(on_device or on_host).footprint(model_bytes),
@@ -165,7 +165,8 @@ def host_build(
     return Host(HostDevice("host", program, frontend_library(recipe, cache)), program)
 
 
-def _float_accuracy(summary: Mapping[str, Any]) -> Accuracy:
+def float_accuracy(summary: Mapping[str, Any]) -> Accuracy:
+    """That of a Keras network before quantization, from its ``training.json``."""
     test = summary["test"]
     return Accuracy.of(round(test["accuracy"] * test["clips"]), test["clips"])
 

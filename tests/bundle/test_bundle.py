@@ -48,7 +48,6 @@ def runtime_artifact(folder: Path, name: str = "native", version: str = "") -> A
         "version": version,
         "reason": "because",
         "packages": {"thing": "1.2"},
-        "requirements": ["thing==1.2 --hash=sha256:00"],
         "left_out": [],
     }
     (folder / "runtime.json").write_text(json.dumps(summary))
@@ -205,16 +204,13 @@ def test_a_bundle_made_twice_has_the_same_bytes(
     assert again.release == f"20250301T120000Z-{native.release[-8:]}"
 
 
-def test_a_signed_bundle_online(describe: Describe, tmp_path: Path) -> None:
+def test_a_signed_bundle(describe: Describe, tmp_path: Path) -> None:
     keys = make_keys(tmp_path / "key")
-    which = target(online=True, signing_key=str(keys.private))
+    which = target(signing_key=str(keys.private))
     folder = Store(tmp_path / "store").ensure(describe(which)).artifact.path / "bundle"
     bundle = Bundle.load(folder)
     assert bundle.signed
     assert len((folder / SIGNATURE).read_bytes()) == 64
-    assert bundle.manifest["online"] is True
-    assert (folder / "requirements.txt").read_text() == "thing==1.2 --hash=sha256:00\n"
-    assert not (folder / "site").exists()
 
 
 def test_a_bundle_s_key_is_all_that_it_is_made_of(describe: Describe, tmp_path: Path) -> None:
@@ -225,7 +221,6 @@ def test_a_bundle_s_key_is_all_that_it_is_made_of(describe: Describe, tmp_path: 
         describe(target(core="aarch64")),
         describe(target(), facts=other),
         describe(target(runtime="auto")),
-        describe(target(online=True)),
         describe(target(root="elsewhere")),
         describe(target(listen=("--input", "-", "--mqtt", "broker"))),
         describe(target(signing_key=str(keys.private))),
@@ -265,7 +260,7 @@ def test_a_runtime_s_key_is_the_requirement_and_the_tag() -> None:
         key(DeviceFacts("x86_64", numpy="1.24.2")),
     ]
     assert len(set(different)) == len(different)
-    assert key() == key(root="elsewhere", host="another", online=True)
+    assert key() == key(root="elsewhere", host="another")
 
 
 def test_the_golden_clip_is_a_keyword_where_there_is_one() -> None:

@@ -41,7 +41,7 @@ class Index:
         names = [each.split(">")[0].split("=")[0] for each in requirements]
         return Attempt(
             tuple(
-                Wheel(name, self.has[each], folder / f"{name}.whl", "0" * 64)
+                Wheel(name, self.has[each], folder / f"{name}.whl")
                 for name, each in zip(names, requirements, strict=True)
             )
         )

@@ -135,7 +135,8 @@ def _report(budgets: Budgets = BUDGETS, **changes: object) -> Report:
 def test_budgets_that_are_met_exactly_pass() -> None:
     verdict = judge(_measurement(), BUDGETS)
     assert verdict.passed
-    assert [check.name for check in verdict.checks] == [*Budgets.model_fields, "agreement"]
+    given = BUDGETS.model_dump(exclude_none=True)
+    assert [check.name for check in verdict.checks] == [*given, "agreement"]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_junit_has_a_case_a_budget() -> None:
     cases = {case.get("name"): case for case in suite}
     assert suite.get("tests") == "8"
     assert suite.get("failures") == "1"
-    assert list(cases) == [*Budgets.model_fields, "agreement"]
+    assert list(cases) == [*BUDGETS.model_dump(exclude_none=True), "agreement"]
     failure = cases["flash_kib"].find("failure")
     assert failure is not None
     assert failure.get("message") == "flash_kib: 50 KiB, at most 40 KiB"
