@@ -74,7 +74,7 @@ def compile_library(
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}-") as scratch:
-        folder = Path(scratch)
+        folder = Path(scratch).resolve()  # the compiler runs in it
         for file, text in texts.items():
             (folder / file).write_text(text, encoding="utf-8")
         made = folder / "library.so"

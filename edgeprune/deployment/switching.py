@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from edgeprune.deployment.device_link import DeviceLink
@@ -108,13 +110,24 @@ def _failed(lock: Lock, release: str, done: Mapping[str, Any]) -> DeploymentErro
             where=where,
             hint="deploy again: it begins with settling which release runs",
         )
-    lines = [f"\n  | {plain(line, 200)}" for line in done.get("log", ())]
+    log = done.get("log", ())
+    lines = [f"\n  | {plain(line, 200)}" for line in log]
     return DeploymentError(
         f"release {release} did not become healthy: {done['detail']}; {done['afterwards']}"
         + "".join(lines),
         where=where,
-        hint="invoke logs shows more",
+        hint=_hint(log) or "invoke logs shows more",
     )
+
+
+def _hint(log: Sequence[object]) -> str:
+    """What the agent's own error says to try; empty where it says nothing."""
+    for line in reversed(log):
+        with suppress(ValueError, TypeError, AttributeError):
+            hint = json.loads(str(line)).get("hint")
+            if hint:
+                return plain(str(hint), 500)
+    return ""
 
 
 def _limit_s(health_timeout_s: float) -> float:

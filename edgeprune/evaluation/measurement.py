@@ -159,6 +159,8 @@ class Comparison(Record):
     clips: int
     same: int = Field(description="clips with equal bits, or with an equal highest score")
     first_difference: str | None = None
+    identical: int = Field(description="clips with equal bits")
+    largest_difference: int = Field(description="between two scores of the same label")
 
     @property
     def fraction(self) -> float:

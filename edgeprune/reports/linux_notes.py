@@ -60,7 +60,11 @@ def _comparison(run: LinuxRun) -> str:
     found = run.comparison
     if found.kind == "bits":
         return f"compared bit for bit with {found.by}, on this machine"
-    return f"decisions, not bits, are compared with {found.by}, on this machine: {found.why}"
+    return (
+        f"decisions, not bits, are compared with {found.by}, on this machine: {found.why}; "
+        f"{found.identical:,} of {found.clips:,} clips have the same bits, and no score is further "
+        f"off than {found.largest_difference}"
+    )
 
 
 def _circumstances(run: LinuxRun) -> str:

@@ -124,6 +124,18 @@ def test_a_second_build_gives_the_same_bytes(
     assert again.read_bytes() == libraries["aarch64"].frontend.read_bytes()
 
 
+def test_a_path_may_be_relative(
+    libraries: dict[CoreName, Libraries],
+    zig: Toolchain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    build_frontend(tiny.FRONTEND, CORES["aarch64"], zig, Path("build/lib/frontend.so"))
+    made = tmp_path / "build/lib/frontend.so"
+    assert made.read_bytes() == libraries["aarch64"].frontend.read_bytes()
+
+
 def test_this_machine_s_own_kind_gives_the_host_s_bits(
     libraries: dict[CoreName, Libraries],
     host_frontend: FrontendLibrary,

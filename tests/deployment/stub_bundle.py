@@ -35,7 +35,8 @@ if sys.argv[1] == "health":
 path = Path(sys.argv[sys.argv.index("--health-file") + 1])
 print("arguments", sys.argv[1:], flush=True)
 if fate == "crash":
-    sys.exit("no microphone")
+    print(json.dumps({"kind": "error", "message": "no microphone", "hint": "plug one in"}))
+    sys.exit(2)
 if fate == "slow":
     time.sleep(1.5)
 while True:

@@ -121,6 +121,7 @@ def test_a_release_that_does_not_become_healthy_gives_way_to_the_old_one(
     with pytest.raises(DeploymentError, match=f"release {old} runs again, healthy") as caught:
         run(fake, bad, health_timeout_s=1.0)
     assert why in str(caught.value)
+    assert caught.value.hint == ("plug one in" if fate == "crash" else "invoke logs shows more")
     assert f"release {bad.release}" in str(caught.value)
     assert caught.value.where == fake.name
     assert device.running == device.serving() == old

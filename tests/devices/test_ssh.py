@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -57,6 +59,7 @@ from tests.models import tiny
 from tests.remote.sshd import start_sshd
 
 AGENT = ("python3", "-I", "edgeprune/current/agent/run.py")
+LITERT = metadata.version("ai-edge-litert")
 DEPLOY = "invoke deploy --recipe tiny --target pi --set target.ssh.host=kitchen"
 
 
@@ -409,16 +412,23 @@ def test_bits_that_differ_name_the_first_clip(bench: Workbench, told: Told) -> N
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("arithmetic", "version", "machine", "why"),
     [
-        ({"arithmetic": "no-delegates", "resolver": "no-delegates"}, "on every architecture"),
-        ({"arithmetic": "xnnpack", "runtime_version": "1.0"}, "the device has LiteRT 1.0"),
+        ("no-delegates", LITERT, platform.machine(), "on every architecture"),
+        ("xnnpack", "1.0", platform.machine(), "the device has LiteRT 1.0"),
+        ("xnnpack", LITERT, "mips", "on mips than on"),
     ],
 )
 def test_other_kernels_are_compared_by_their_decisions(
-    bench: Workbench, told: Told, changes: dict[str, str], why: str
+    bench: Workbench, told: Told, arithmetic: str, version: str, machine: str, why: str
 ) -> None:
-    told.change("eval", runtime="ai-edge-litert", **changes)
+    told.change(
+        "eval",
+        runtime="ai-edge-litert",
+        runtime_version=version,
+        arithmetic=arithmetic,
+        device={**told.answers["eval"]["device"], "machine": machine},
+    )
     pipeline = pipeline_of(bench, ssh_target(), told.reach)
     here = np.load(pipeline.foretold("xnnpack").path / "scores.npy")
 
@@ -438,6 +448,7 @@ def test_other_kernels_are_compared_by_their_decisions(
     assert "| decisions on device and host, 24 clips | 23 are the same | ≥ 95 % | pass |" in text
     assert "decisions, not bits, are compared" in text
     assert why in text
+    assert "0 of 24 clips have the same bits" in text
     (check,) = decided(2).verdict.checks
     assert (check.name, check.status) == ("decisions", Status.FAIL)
     assert check.hint is not None

@@ -132,7 +132,6 @@ def runtime_here(folder: Path, name: str) -> Artifact:
         "version": version,
         "reason": f"{name} is there",
         "packages": {},
-        "requirements": [],
         "left_out": [],
     }
     (folder / "runtime.json").write_text(json.dumps(summary))

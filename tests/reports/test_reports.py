@@ -244,7 +244,13 @@ def test_junit_has_a_case_a_budget() -> None:
     assert cases["stack_bytes"].find("failure") is None
 
 
-def test_a_pipe_in_a_note_does_not_break_the_markdown_table() -> None:
-    text = markdown(_report(agreement=Agreement(clips=1, identical=False, first_difference="a|b")))
-    row = next(line for line in text.splitlines() if "differ: " in line)
-    assert row.count("|") - row.count("\\|") == 7
+def test_a_difference_is_short_in_the_table_and_told_in_full_below() -> None:
+    first = "1 of 48 clips, first yes/a|b.wav: " + str(list(range(40)))
+    report = _report(agreement=Agreement(clips=48, identical=False, first_difference=first))
+    row = next(line for line in markdown(report).splitlines() if "bits on device" in line)
+    assert " differ " in row
+    assert row.count("|") == 7
+    assert first in markdown(report)
+    stream = io.StringIO()
+    show(report, Console(file=stream, width=110))
+    assert "flash of the image" in stream.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 import tarfile
 from importlib import metadata
 
@@ -84,9 +85,12 @@ def test_accuracy_on_the_device_is_the_hosts(
         metadata.version("ai-edge-litert"),
     )
     assert (run.runtime.resolver, run.runtime.arithmetic) == (resolver, arithmetic)
-    assert (run.comparison.kind, run.comparison.same) == ("bits", CLIPS)
-    assert measured.agreement is not None
-    assert measured.agreement.identical
+    # XNNPACK rounds otherwise on another architecture, if seldom.
+    bits = arithmetic == "reference" or platform.machine() == "aarch64"
+    assert run.comparison.kind == ("bits" if bits else "decisions")
+    assert run.comparison.same == CLIPS
+    assert (measured.agreement is not None) == bits
+    assert run.comparison.largest_difference <= (0 if bits else 2)
     assert measured.device_accuracy == measured.accuracy
     assert run.bundle_bytes == deployed.total_bytes
     jsonschema.validate(json.loads(report.to_json()), json.loads(report_schema()))
