@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -136,7 +137,7 @@ def assemble(
     (folder / _MODEL_FILE).write_bytes(content.model)
     _write_json(folder / "labels.json", list(content.labels))
     _write_json(folder / "frontend.json", _frontend(content))
-    write_golden(folder, content.clip, _golden(content, runtime, compiled=compiled))
+    write_golden(folder, content.clip, _golden(content, runtime, core, compiled=compiled))
     if runtime.site.is_dir():
         shutil.copytree(runtime.site, folder / "site", copy_function=_link)
     for name, source in agent.sources().items():
@@ -160,13 +161,15 @@ def _write_libraries(
 
 
 def _golden(
-    content: Content, runtime: ResolvedRuntime, *, compiled: bool
+    content: Content, runtime: ResolvedRuntime, core: CoreName, *, compiled: bool
 ) -> dict[str, NDArray[np.int8]]:
     scores = {"native": content.native_scores} if compiled else {}
     if runtime.name != "native":
         scores |= litert_scores(content.model, content.inputs)
-        # XNNPACK's kernels change from version to version; the reference kernels do not.
-        if (runtime.name, runtime.version) != ("ai-edge-litert", litert_version()):
+        # XNNPACK's kernels change from version to version, and round now and then otherwise on
+        # another architecture; the reference kernels do not.
+        here = ("ai-edge-litert", litert_version(), platform.machine())
+        if (runtime.name, runtime.version, CORES[core].linux) != here:
             del scores["xnnpack"]
     return scores
 

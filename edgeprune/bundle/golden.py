@@ -1,8 +1,9 @@
 """One clip and what must come out of it, by every arithmetic that a device may have.
 
-TFLite's runtimes give three classes of int8 results, each identical wherever it occurs: that of the
-reference kernels, that of XNNPACK (LiteRT's default), and LiteRT without delegates. The first two
-are computed here with the same resolver; the compiled model's by the same C.
+TFLite's runtimes give three classes of int8 results: that of the reference kernels, identical on
+every machine; that of XNNPACK (LiteRT's default), identical on machines of one architecture, and
+seldom a step off between two; and LiteRT without delegates. The first two are computed here with
+the same resolver; the compiled model's by the same C.
 """
 
 from __future__ import annotations

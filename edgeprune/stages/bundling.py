@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeprune.datasets.dataset import Dataset, Split
-from edgeprune.errors import BundleError, DeclarationError
+from edgeprune.errors import BundleError
 from edgeprune.progress import Progress
 from edgeprune.recipe import Recipe
 from edgeprune.recipe.data import SILENCE, UNKNOWN
-from edgeprune.ssh_target import Ssh
 from edgeprune.stages.building import (
     MODEL,
     input_quantization,
@@ -61,7 +60,8 @@ def runtime(target: Target, facts: DeviceFacts, progress: Progress) -> Stage:
     from edgeprune.bundle.runtime import choose, extra_requirements
 
     facts.check(target.core, where=f"target {target.name}")
-    wanted, extras = _ssh(target).runtime, extra_requirements(_ssh(target).listen)
+    ssh = target.ssh_table()
+    wanted, extras = ssh.runtime, extra_requirements(ssh.listen)
     litert_here = litert_version()
 
     def run(folder: Path) -> None:
@@ -137,7 +137,7 @@ def bundle(
     from edgeprune.bundle.golden import litert_version
 
     facts.check(target.core, where=f"target {target.name}")
-    ssh = _ssh(target)
+    ssh = target.ssh_table()
     key = _signing_key(ssh.signing_key)
 
     def run(folder: Path) -> None:
@@ -229,16 +229,6 @@ def golden_clip(split: Split, labels: Sequence[str]) -> np.ndarray[Any, np.dtype
     keywords = [i for i, label in enumerate(labels) if label not in (SILENCE, UNKNOWN)]
     found = np.flatnonzero(np.isin(split.labels, keywords))
     return np.array(split.pcm[found[0] if len(found) else 0], dtype=np.int16)
-
-
-def _ssh(target: Target) -> Ssh:
-    if target.ssh is None:
-        raise DeclarationError(
-            f"device = {target.device!r} is given no bundle; device = 'ssh' is",
-            where=f"target {target.name}",
-            hint="--target raspberry-pi-4",
-        )
-    return target.ssh
 
 
 def _resolved(artifact: Artifact) -> ResolvedRuntime:

@@ -1,9 +1,9 @@
 """What infers: LiteRT, tflite-runtime, or the compiled model, behind one interface.
 
 Which bits come out depends on the runtime and on its resolver. Names of arithmetic that gives the
-same bits wherever it runs: ``reference``, LiteRT's BUILTIN_REF and tflite-runtime in every mode;
-``xnnpack``, LiteRT's default; ``native``, the compiled model. LiteRT without delegates is another
-one on every architecture.
+same bits wherever it runs: ``reference``, LiteRT's BUILTIN_REF and tflite-runtime in every mode,
+and ``native``, the compiled model. ``xnnpack``, LiteRT's default, gives them on one architecture,
+and LiteRT without delegates is another one on each.
 """
 
 from __future__ import annotations
