@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,15 @@ def target(sshd: Sshd, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Programs that are started can be interrupted, also below a shell's job that can't be."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_release_is_deployed_watched_and_taken_back(
     sshd: Sshd,
     target: Path,
@@ -124,5 +134,5 @@ def test_a_release_is_deployed_watched_and_taken_back(
         assert run.stdout is not None and run.stderr is not None
         while f"release {made[2].release}" not in run.stdout.readline():
             assert run.poll() is None
-        run.send_signal(2)
+        run.send_signal(signal.SIGINT)
         assert (run.wait(20), run.stderr.read()) == (0, "")
