@@ -10,6 +10,7 @@ import numpy as np
 
 from .bundle import Bundle
 from .errors import BundleError, FrontendError
+from .library import FOREIGN, bound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,15 +212,9 @@ def _load(bundle: Bundle, identity: str) -> ctypes.CDLL:
         "edgeprune_frontend_push": ([pointer, pointer, size, pointer, ready], size),
     }
     try:
-        library = ctypes.CDLL(str(path))
-        for name, (arguments, result) in functions.items():
-            function = getattr(library, name)
-            function.argtypes, function.restype = arguments, result
+        library = bound(path, functions)
     except (OSError, AttributeError) as error:
-        raise FrontendError(
-            f"{path}: can't be loaded: {error}",
-            hint="the bundle is made for another architecture or an older C library",
-        ) from error
+        raise FrontendError(f"{path}: can't be loaded: {error}", hint=FOREIGN) from error
     found = library.edgeprune_host_identity().decode(errors="replace")
     if found != identity:
         raise FrontendError(f"{path}: is of the front-end {found}; {identity} is needed")

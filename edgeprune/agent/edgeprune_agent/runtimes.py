@@ -19,6 +19,7 @@ import numpy as np
 
 from .bundle import Bundle
 from .errors import BundleError, RuntimeUnavailable
+from .library import FOREIGN, bound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,14 +136,10 @@ class Native:
             ),
         }
         try:
-            library = ctypes.CDLL(str(path))
-            for name, (arguments, result) in functions.items():
-                function = getattr(library, name)
-                function.argtypes, function.restype = arguments, result
+            library = bound(path, functions)
         except (OSError, AttributeError) as error:
             raise RuntimeUnavailable(
-                f"{path}: the compiled model can't be loaded: {error}",
-                hint="the bundle is made for another architecture or an older C library",
+                f"{path}: the compiled model can't be loaded: {error}", hint=FOREIGN
             ) from error
         self._library = library
         self._state = ctypes.create_string_buffer(library.edgeprune_host_state_size())
