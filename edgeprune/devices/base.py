@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -14,7 +13,6 @@ from edgeprune.errors import DeviceError, IdentityError
 
 __all__ = [
     "BatchSession",
-    "Closing",
     "Cost",
     "Device",
     "DeviceInfo",
@@ -100,25 +98,6 @@ class Result:
 
     scores: Scores
     cost: Cost | None = None
-
-
-class Closing(ABC):
-    """What a session has of a context manager: leaving it closes it."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of the device; closing twice does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Session(Protocol):

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.closing import Closing
 from edgeprune.devices.base import (
-    Closing,
     Cost,
     DeviceInfo,
     Features,

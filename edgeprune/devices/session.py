@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprune.closing import Closing
 from edgeprune.codegen.manifest import Layer, Manifest
 from edgeprune.cores import CoreName
 from edgeprune.devices.base import (
-    Closing,
     Cost,
     DeviceInfo,
     Features,

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from edgeprune.closing import Closing
 from edgeprune.cores import CoreName
 from edgeprune.devices.agent import Agent, Counter, service_options
 from edgeprune.devices.agent_answers import (
@@ -22,7 +23,6 @@ from edgeprune.devices.agent_answers import (
     parse,
 )
 from edgeprune.devices.base import (
-    Closing,
     Cost,
     DeviceInfo,
     Features,

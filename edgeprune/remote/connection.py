@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Self
 
+from edgeprune.closing import Closing
 from edgeprune.remote.base import Completed
 from edgeprune.remote.execution import execute, stream_lines
 from edgeprune.remote.files import Files
@@ -38,7 +37,7 @@ def connect(ssh: Ssh, *, target: str, secrets: Secrets | None = None) -> SshRemo
     return SshRemote(link, stall_s=ssh.stall_timeout_s, upload_s=ssh.upload_timeout_s)
 
 
-class SshRemote:
+class SshRemote(Closing):
     """A host that is connected. Use :func:`connect`.
 
     Args:
@@ -91,17 +90,6 @@ class SshRemote:
     def close(self) -> None:
         """Close the connection."""
         self._link.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run_for_files(self, command: tuple[str, ...], timeout_s: float) -> Completed:
         return self.run(command, timeout_s=timeout_s)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import BinaryIO, NoReturn, Self, cast
+from typing import BinaryIO, NoReturn, cast
 
+from edgeprune.closing import Closing
 from edgeprune.errors import (
     ConnectionLost,
     RemoteFileError,
@@ -40,7 +40,7 @@ class Call:
     stdin: bytes = b""
 
 
-class FakeRemote:
+class FakeRemote(Closing):
     """A host that is a folder here, with failures on demand.
 
     Commands get the answer that :meth:`answer` registered for the longest beginning of their
@@ -168,17 +168,6 @@ class FakeRemote:
     def close(self) -> None:
         """Close the connection."""
         self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _called(self, method: str, arguments: Sequence[str], stdin: bytes = b"") -> None:
         """Record a call, and break the connection if its time has come."""
