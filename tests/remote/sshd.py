@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -117,8 +117,12 @@ class Sshd:
         return [pid for server in servers for child in _children(server) for pid in _family(child)]
 
     def cut(self) -> None:
-        """Break every connection at once."""
-        self.signal_sessions(signal.SIGKILL)
+        """Break every connection, and wait until nothing of any of them runs."""
+        deadline = time.monotonic() + 10
+        while any(_runs(pid) for pid in self.sessions()):
+            if time.monotonic() > deadline:
+                raise RuntimeError("a connection's processes live on")
+            self.signal_sessions(signal.SIGKILL)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -157,12 +161,25 @@ class Sshd:
             time.sleep(0.005)
 
     def signal_sessions(self, number: signal.Signals) -> None:
-        """Send every process of every connection a signal."""
-        for pid in self.sessions():
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+        """Send every process of every connection a signal, those just being forked included.
+
+        Parents come first, so that none of them makes up for a child that it lost.
+        """
+        told: list[int] = []
+        while new := [pid for pid in self.sessions() if pid not in told]:
+            for pid in new:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            told += new
+            time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def generate_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path:
