@@ -5,24 +5,25 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import PrivateAttr, field_validator
 
 from edgeprune.declaration import Declaration, option
 from edgeprune.errors import DeclarationError
 
-__all__ = ["Ssh"]
+__all__ = ["HOST", "Login", "Ssh"]
 
-_HOST = r"^[\w.:%][\w.:%-]*$"
+#: A host's name or address.
+HOST = r"^[\w.:%][\w.:%-]*$"
 
 
-class Ssh(Declaration):
-    """A host with SSH and Python, such as a Raspberry Pi, as its owner has it."""
+class Login(Declaration):
+    """Where a host is, and how to log in there."""
 
     host: str | None = option(
         "name or address of the host, or a Host of the SSH configuration; a target for many "
         "households leaves it to --set target.ssh.host=…",
         default=None,
-        pattern=_HOST,
+        pattern=HOST,
         max_length=255,
     )
     port: int | None = option(
@@ -51,6 +52,11 @@ class Ssh(Declaration):
     config: str | None = option(
         "the SSH configuration file; ~/.ssh/config if left out, 'none' for none", default=None
     )
+
+
+class Ssh(Login):
+    """A host with SSH and Python, such as a Raspberry Pi, as its owner has it."""
+
     connect_timeout_s: float = option(
         "limit of each step of connecting: TCP, key exchange, one try to log in",
         default=15.0,
@@ -89,6 +95,14 @@ class Ssh(Declaration):
         "first of them that the host's Python can have",
         default="auto",
     )
+    online: bool = option(
+        "let the host install its Python packages by itself, with pip and from the index that its "
+        "pip is set to; else they are resolved here, shipped, and covered by the signature",
+        default=False,
+    )
+    install_timeout_s: float = option(
+        "limit of all that pip does on the host", default=1800.0, unit="s", gt=0, le=86_400
+    )
     keep_releases: int = option(
         "how many releases stay on the host, the running one included", default=3, ge=2, le=50
     )
@@ -101,6 +115,8 @@ class Ssh(Declaration):
         "private key that signs bundles (invoke keygen); none leaves them unsigned", default=None
     )
 
+    _member: str | None = PrivateAttr(default=None)
+
     @field_validator("root")
     @classmethod
     def _is_a_folder_of_its_own(cls, root: str) -> str:
@@ -110,6 +126,25 @@ class Ssh(Declaration):
         if any(not character.isprintable() for character in root) or root.startswith(("~", "-")):
             raise ValueError(f"found {root!r}; it can't begin with '~' or '-', or hold controls")
         return root
+
+    def of_member(self, name: str, login: Login) -> Ssh:
+        """The table of one host of a fleet.
+
+        Args:
+            name: the host's, in the fleet.
+            login: what is laid over this table; what it leaves out stays.
+        """
+        keys = {key: getattr(login, key) for key in Login.model_fields}
+        ssh = self.model_copy(update={key: each for key, each in keys.items() if each is not None})
+        ssh._member = name
+        return ssh
+
+    @property
+    def selection(self) -> str:
+        """The option of a command that means this host; empty where the target says it all."""
+        if self._member is not None:
+            return f" --host {self._member}"
+        return f" --set target.ssh.host={self.host}" if self.host else ""
 
     def named_host(self) -> str:
         """The host.

@@ -23,7 +23,9 @@ What the program reads of a bundle, besides ``manifest.json`` and ``manifest.sig
     model, and ``golden/scores.no-delegates.i8``. A runtime with a file of its own must give its
     bits; any other must decide like ``golden/scores.i8``.
 ``site/``
-    Unpacked wheels: on the import path once the bundle is verified.
+    Unpacked wheels: on the import path once the bundle is verified. In their place a manifest may
+    have ``packages`` with a ``digest``: those of the folder ``packages/<digest>`` beside the
+    releases, which the device installed by itself and noted in ``installed.json`` there.
 
 A key that the device's owner pinned is a PEM file (RFC 8410); a signature, its 64 bytes.
 """

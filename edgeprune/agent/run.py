@@ -23,18 +23,18 @@ def _start() -> int:
 
 
 def _bytecode_folder() -> Path:
-    """Without that of bundles that were this one's neighbours and are gone."""
+    """Without that of bundles, and of packages, that were this one's neighbours and are gone."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(caches) / "edgeprune" / "bytecode"
-    neighbours = _BUNDLE.parent
-    # Python keeps the bytecode of /a/b.py in PREFIX/a.
-    kept = folder / neighbours.relative_to(neighbours.anchor)
-    try:
-        gone = [path for path in kept.iterdir() if not (neighbours / path.name).exists()]
-    except OSError:
-        gone = []
-    for path in gone:
-        shutil.rmtree(path, ignore_errors=True)
+    for neighbours in (_BUNDLE.parent, _BUNDLE.parent.parent / "packages"):
+        # Python keeps the bytecode of /a/b.py in PREFIX/a.
+        kept = folder / neighbours.relative_to(neighbours.anchor)
+        try:
+            gone = [path for path in kept.iterdir() if not (neighbours / path.name).exists()]
+        except OSError:
+            gone = []
+        for path in gone:
+            shutil.rmtree(path, ignore_errors=True)
     return folder
 
 

@@ -20,7 +20,7 @@ from edgeprune.bundle.facts import DeviceFacts
 from edgeprune.bundle.golden import litert_scores, litert_version, write_golden
 from edgeprune.bundle.libraries import FRONTEND, MODEL, build_frontend, build_model
 from edgeprune.bundle.manifest import Bundle, seal
-from edgeprune.bundle.runtime import RuntimeName, Wanted
+from edgeprune.bundle.runtime import Plan, RuntimeName, Wanted
 from edgeprune.bundle.signature import SigningKey
 from edgeprune.bundle.unit import UNIT, service_unit
 from edgeprune.codegen import Program
@@ -67,15 +67,16 @@ class Content:
 
 @dataclass(frozen=True)
 class ResolvedRuntime:
-    """A runtime whose wheels are unpacked.
+    """A runtime whose wheels are unpacked, or that the device installs by itself.
 
     Attributes:
-        name: what runs the network.
-        version: of its package; empty for the compiled model.
+        name: what runs the network; of a plan, what it tries first.
+        version: of its package; empty for the compiled model and for a plan.
         reason: why it is this one.
         packages: distribution to version of everything in ``site``.
         left_out: further packages that have no such wheel, and why.
         site: the unpacked wheels.
+        plan: what the device installs by itself; None where the wheels are here.
     """
 
     name: RuntimeName
@@ -84,6 +85,7 @@ class ResolvedRuntime:
     packages: Mapping[str, str]
     left_out: Sequence[str]
     site: Path
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,10 @@ def _facts(
     toolchain: Toolchain,
 ) -> dict[str, Any]:
     fallback = service.wanted == "auto" and runtime.name != "native"
+    plan = runtime.plan
+    installed = {} if plan is None else {"packages": {"digest": plan.digest, **plan.json()}}
     return {
+        **installed,
         "recipe": content.recipe,
         "frontend_identity": identity(content.frontend),
         "model_identity": content.program.manifest.identity,

@@ -2,23 +2,32 @@
 
 ``ai-edge-litert`` first, in the version that this machine has, so that its bits can be foretold;
 ``tflite-runtime`` with NumPy 1 where only that has a wheel (2.14 imports with NumPy 2, and can't
-construct an interpreter); the compiled model where neither has one.
+construct an interpreter); the compiled model where neither has one. The same plan is carried out
+here, by downloading wheels, or on the device, which then installs them by itself.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 from edgeprune.bundle.facts import DeviceFacts
-from edgeprune.bundle.wheels import Attempt, Wheel
+from edgeprune.bundle.wheels import Attempt, Package
 from edgeprune.errors import BundleError
+from edgeprune.store import canonical_json
 
-__all__ = ["Choice", "Fetch", "RuntimeName", "Wanted", "choose", "extra_requirements"]
+__all__ = [
+    "Candidate",
+    "Choice",
+    "Fetch",
+    "Plan",
+    "RuntimeName",
+    "Wanted",
+    "choose",
+    "extra_requirements",
+]
 
 RuntimeName = Literal["ai-edge-litert", "tflite-runtime", "native"]
 Wanted = Literal["auto", "ai-edge-litert", "tflite-runtime", "native"]
@@ -27,23 +36,109 @@ _NUMPY = "numpy>=1.21,<3"
 #: Of tflite-runtime, whose extension modules were built against NumPy 1.
 _NUMPY_1 = "numpy>=1.21,<2"
 
-
-class Fetch(Protocol):
-    """How wheels are downloaded; :func:`edgeprune.bundle.wheels.download` is one."""
-
-    def __call__(
-        self,
-        requirements: tuple[str, ...],
-        facts: DeviceFacts,
-        folder: Path,
-        /,
-        *,
-        dependencies: bool = True,
-    ) -> Attempt: ...
+P = TypeVar("P", bound=Package)
 
 
 @dataclass(frozen=True)
-class Choice:
+class Candidate:
+    """A runtime that a device may have.
+
+    Attributes:
+        name: of the runtime.
+        requirements: what it needs, as pip takes them; nothing for what the device has.
+        dependencies: what they depend on is needed too.
+        note: what sets it apart, for reports.
+    """
+
+    name: RuntimeName
+    requirements: tuple[str, ...]
+    dependencies: bool = True
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(self.requirements) or self.note})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a device may have, the best first.
+
+    Attributes:
+        wanted: what the target asks for.
+        device: whom it is for: its Python and architecture.
+        candidates: the runtimes; the first that can be had is taken.
+        extras: further requirements, each left out where it can't be had.
+    """
+
+    wanted: Wanted
+    device: str
+    candidates: tuple[Candidate, ...]
+    extras: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, wanted: Wanted, facts: DeviceFacts, *, litert_here: str, extras: Sequence[str] = ()
+    ) -> Self:
+        """The plan for a device.
+
+        Args:
+            wanted: one runtime, or ``auto`` for the first of all.
+            facts: the device.
+            litert_here: version of ``ai-edge-litert`` on this machine; empty where it has none.
+            extras: further requirements.
+        """
+        return cls(
+            wanted,
+            f"Python {facts.python_version} on {facts.machine}",
+            tuple(_candidates(wanted, facts, litert_here)),
+            tuple(extras),
+        )
+
+    @classmethod
+    def parse(cls, told: Mapping[str, Any]) -> Self:
+        """Read what :meth:`json` wrote.
+
+        Raises:
+            BundleError: it is something else.
+        """
+        try:
+            candidates = tuple(
+                Candidate(**{**each, "requirements": tuple(each["requirements"])})
+                for each in told["candidates"]
+            )
+            return cls(told["wanted"], told["device"], candidates, tuple(told["extras"]))
+        except (KeyError, TypeError) as error:
+            raise BundleError(f"the plan of its packages is damaged: {error}") from error
+
+    @property
+    def digest(self) -> str:
+        """What tells it from other plans: 16 hexadecimal digits."""
+        return hashlib.sha256(canonical_json(self.json()).encode()).hexdigest()[:16]
+
+    def json(self) -> dict[str, Any]:
+        """For manifests and keys."""
+        return {
+            "wanted": self.wanted,
+            "device": self.device,
+            "candidates": [
+                {**asdict(each), "requirements": list(each.requirements)}
+                for each in self.candidates
+            ],
+            "extras": list(self.extras),
+        }
+
+
+class Fetch(Protocol[P]):
+    """How packages are had: downloaded here, or installed by the device."""
+
+    def __call__(
+        self, requirements: tuple[str, ...], runtime: RuntimeName | None, dependencies: bool, /
+    ) -> Attempt[P]:
+        """Have requirements: of a runtime, or, where that is none, besides one."""
+
+
+@dataclass(frozen=True)
+class Choice(Generic[P]):
     """A runtime and the wheels that it needs.
 
     Attributes:
@@ -57,19 +152,13 @@ class Choice:
     name: RuntimeName
     version: str
     reason: str
-    wheels: tuple[Wheel, ...]
+    wheels: tuple[P, ...]
     left_out: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class _Candidate:
-    name: RuntimeName
-    requirements: tuple[str, ...]
-    dependencies: bool = True
-    note: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name} ({', '.join(self.requirements)})"
+    @property
+    def packages(self) -> dict[str, str]:
+        """Distribution to version."""
+        return {wheel.name: wheel.version for wheel in self.wheels}
 
 
 def extra_requirements(listen: Sequence[str]) -> tuple[str, ...]:
@@ -80,124 +169,94 @@ def extra_requirements(listen: Sequence[str]) -> tuple[str, ...]:
     if "--input" in given:
         at = given["--input"]
         source = "".join(listen[at].split("=")[1:]) or "".join(listen[at + 1 : at + 2])
-    extras = ("sounddevice>=0.4.6,<1",) if source == "alsa" else ()
+    # For alsa the device's own arecord is used.
+    by_portaudio = source in ("sounddevice", "portaudio")
+    extras = ("sounddevice>=0.4.6,<1",) if by_portaudio else ()
     return extras + (("paho-mqtt>=1.6,<3",) if "--mqtt" in given else ())
 
 
-def choose(
-    wanted: Wanted,
-    facts: DeviceFacts,
-    folder: Path,
-    *,
-    litert_here: str,
-    fetch: Fetch,
-    extras: Sequence[str] = (),
-) -> Choice:
+def choose(plan: Plan, fetch: Fetch[P]) -> Choice[P]:
     """Take the first runtime that the device can have.
 
     Args:
-        wanted: one runtime, or ``auto`` for the first of all.
-        facts: the device.
-        folder: where wheels are written; made when missing.
-        litert_here: version of ``ai-edge-litert`` on this machine; empty where it has none.
-        fetch: downloads wheels.
-        extras: further requirements, each left out where it has no wheel.
+        plan: what it may have.
+        fetch: how packages are had. A candidate without requirements, which is there already, is
+            asked for too.
 
     Raises:
-        BundleError: there is none, saying why for each; or pip failed.
+        BundleError: there is none, saying why for each; or packages can't be had for a reason that
+            says nothing about them.
     """
-    device = f"Python {facts.python_version} on {facts.machine}"
     refusals: list[str] = []
-    for number, candidate in enumerate(_candidates(wanted, facts, litert_here)):
-        wheels: tuple[Wheel, ...] = ()
-        if candidate.requirements:
-            attempt = fetch(
-                candidate.requirements,
-                facts,
-                _empty(folder / str(number)),
-                dependencies=candidate.dependencies,
-            )
-            if not attempt.wheels:
-                refusals.append(f"{candidate}: {attempt.refusal}")
-                continue
-            wheels = attempt.wheels
-        versions = [wheel.version for wheel in wheels if wheel.name == candidate.name]
-        more, left_out = _extras(extras, facts, folder, wheels, fetch)
+    for candidate in plan.candidates:
+        attempt = fetch(candidate.requirements, candidate.name, candidate.dependencies)
+        if attempt.refusal:
+            refusals.append(f"{candidate}: {attempt.refusal}")
+            continue
+        versions = [wheel.version for wheel in attempt.wheels if wheel.name == candidate.name]
+        more, left_out = _extras(plan.extras, attempt.wheels, fetch)
         return Choice(
             name=candidate.name,
             version=versions[0] if versions else "",
-            reason=_reason(wanted, candidate, device, refusals),
-            wheels=wheels + more,
+            reason=_reason(plan, candidate, refusals),
+            wheels=attempt.wheels + more,
             left_out=left_out,
         )
     raise BundleError(
-        f"there is no runtime for {device}: {'; '.join(refusals)}",
-        where=f"ssh.runtime = {wanted!r}",
+        f"there is no runtime for {plan.device}: {'; '.join(refusals)}",
+        where=f"ssh.runtime = {plan.wanted!r}",
         hint="apt-get install python3-numpy on the device: the compiled model needs no other"
-        if wanted in ("auto", "native")
+        if plan.wanted in ("auto", "native")
         else "ssh.runtime = 'auto' takes what there is",
     )
 
 
 def _extras(
-    requirements: Sequence[str],
-    facts: DeviceFacts,
-    folder: Path,
-    taken: tuple[Wheel, ...],
-    fetch: Fetch,
-) -> tuple[tuple[Wheel, ...], tuple[str, ...]]:
+    requirements: Sequence[str], taken: tuple[P, ...], fetch: Fetch[P]
+) -> tuple[tuple[P, ...], tuple[str, ...]]:
     """Wheels that are not taken yet, and what was refused."""
     wheels = {wheel.name: wheel for wheel in taken}
     left_out = []
     for requirement in requirements:
-        name = re.split(r"[<>=]", requirement)[0]
-        attempt = fetch((requirement,), facts, _empty(folder / name))
-        if not attempt.wheels:
+        attempt = fetch((requirement,), None, True)
+        if attempt.refusal:
             left_out.append(f"{requirement}: {attempt.refusal}")
         for wheel in attempt.wheels:
             wheels.setdefault(wheel.name, wheel)
     return tuple(wheel for wheel in wheels.values() if wheel not in taken), tuple(left_out)
 
 
-def _empty(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _candidates(wanted: Wanted, facts: DeviceFacts, litert_here: str) -> Iterator[_Candidate]:
+def _candidates(wanted: Wanted, facts: DeviceFacts, litert_here: str) -> Iterator[Candidate]:
     if wanted in ("auto", "ai-edge-litert"):
         if litert_here:
             note = "in this machine's version"
-            yield _Candidate(
-                "ai-edge-litert", (f"ai-edge-litert=={litert_here}", _NUMPY), note=note
-            )
+            yield Candidate("ai-edge-litert", (f"ai-edge-litert=={litert_here}", _NUMPY), note=note)
         note = "in another version than this machine's, which has no such wheel"
-        yield _Candidate("ai-edge-litert", ("ai-edge-litert>=1.0,<3", _NUMPY), note=note)
+        yield Candidate("ai-edge-litert", ("ai-edge-litert>=1.0,<3", _NUMPY), note=note)
     if wanted in ("auto", "tflite-runtime"):
         note = "with NumPy 1"
-        yield _Candidate("tflite-runtime", ("tflite-runtime>=2.11,<3", _NUMPY_1), note=note)
+        yield Candidate("tflite-runtime", ("tflite-runtime>=2.11,<3", _NUMPY_1), note=note)
         if facts.numpy.startswith("1."):
             note = f"with the device's own NumPy {facts.numpy}"
-            yield _Candidate(
+            yield Candidate(
                 "tflite-runtime", ("tflite-runtime>=2.11,<3",), dependencies=False, note=note
             )
     if wanted in ("auto", "native"):
         if facts.numpy:
-            yield _Candidate("native", (), note=f"with the device's own NumPy {facts.numpy}")
+            yield Candidate("native", (), note=f"with the device's own NumPy {facts.numpy}")
         else:
-            yield _Candidate("native", (_NUMPY,))
+            yield Candidate("native", (_NUMPY,))
 
 
-def _reason(wanted: Wanted, candidate: _Candidate, device: str, refusals: list[str]) -> str:
+def _reason(plan: Plan, candidate: Candidate, refusals: list[str]) -> str:
     """One sentence, without a full stop."""
     chosen = (
-        f"the compiled model for {device}"
+        f"the compiled model for {plan.device}"
         if candidate.name == "native"
-        else f"{candidate.name} for {device}"
+        else f"{candidate.name} for {plan.device}"
     )
     note = f", {candidate.note}" if candidate.note else ""
-    if wanted != "auto":
+    if plan.wanted != "auto":
         return f"{chosen}{note}, as the target asks"
     without = "; ".join(refusals)
-    return f"{chosen}{note}" + (f"; before it pip refused {without}" if without else "")
+    return f"{chosen}{note}" + (f"; tried before it: {without}" if without else "")

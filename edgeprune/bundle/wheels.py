@@ -12,12 +12,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Literal, TypeVar
 
 from edgeprune.bundle.facts import DeviceFacts
 from edgeprune.errors import BundleError, ProcessError
 from edgeprune.process import run
 
-__all__ = ["Attempt", "Wheel", "download", "platform_tags"]
+__all__ = ["Attempt", "Package", "PipFailure", "Wheel", "download", "platform_tags"]
 
 #: PyPI has no NumPy for 32-bit Arm; piwheels builds PyPI's packages for Raspberry Pi OS.
 _EXTRA_INDEXES = {"armv7l": ("https://www.piwheels.org/simple",)}
@@ -31,21 +32,32 @@ _NO_NETWORK = re.compile(
     r"Retrying \(Retry|Could not fetch URL|Max retries exceeded|connection broken|timed out",
     re.IGNORECASE,
 )
+_FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded")
+_NO_PIP = re.compile(r"No module named '?pip")
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9_.]+)-(?P<version>[A-Za-z0-9_.!+]+)(-[^-]+){3,4}\.whl")
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """A wheel that was downloaded.
+class Package:
+    """A distribution that pip found.
 
     Attributes:
-        name: of the distribution, normalized: ``ai-edge-litert``.
+        name: normalized: ``ai-edge-litert``.
         version: of the distribution.
-        path: the file.
     """
 
     name: str
     version: str
+
+
+@dataclass(frozen=True)
+class Wheel(Package):
+    """A wheel that was downloaded.
+
+    Attributes:
+        path: the file.
+    """
+
     path: Path
 
     @classmethod
@@ -62,17 +74,45 @@ class Wheel:
         return cls(name, parts["version"], path)
 
 
+P = TypeVar("P", bound=Package)
+
+
 @dataclass(frozen=True)
-class Attempt:
+class Attempt(Generic[P]):
     """What pip made of requirements.
 
     Attributes:
-        wheels: what it downloaded, by name; empty where it found none that fit.
+        wheels: what it downloaded or installed, by name; empty where it found none that fit.
         refusal: its last words where it found none.
     """
 
-    wheels: tuple[Wheel, ...] = ()
+    wheels: tuple[P, ...] = ()
     refusal: str = ""
+
+
+@dataclass(frozen=True)
+class PipFailure:
+    """Why pip failed.
+
+    Attributes:
+        kind: ``no wheel`` says something of the requirements; the others do not.
+        said: the error that pip tells, or else its last line.
+    """
+
+    kind: Literal["no wheel", "no network", "no pip", "full disk", "other"]
+    said: str
+
+    @classmethod
+    def of(cls, output: str) -> PipFailure:
+        """Understand what pip printed. Without a network it says "no such wheel" too."""
+        said = _last_words(output)
+        if _NO_PIP.search(output):
+            return cls("no pip", said)
+        if _FULL_DISK.search(output):
+            return cls("full disk", said)
+        if _NO_NETWORK.search(output):
+            return cls("no network", said)
+        return cls("no wheel" if _NO_SUCH_WHEEL.search(output) else "other", said)
 
 
 def platform_tags(facts: DeviceFacts) -> tuple[str, ...]:
@@ -98,7 +138,7 @@ def download(
     *,
     dependencies: bool = True,
     pip: Sequence[str] = (sys.executable, "-m", "pip"),
-) -> Attempt:
+) -> Attempt[Wheel]:
     """Download wheels and what they depend on.
 
     Args:
@@ -122,19 +162,19 @@ def download(
     try:
         run([*command, *requirements], timeout_s=_TIMEOUT_S)
     except ProcessError as error:
-        said = _last_words(error)
-        if _NO_NETWORK.search(error.output):
+        failure = PipFailure.of(error.output or error.message)
+        if failure.kind == "no wheel":
+            return Attempt(refusal=failure.said)
+        if failure.kind == "no network":
             raise BundleError(
-                f"pip can't reach its index for {wanted}: {said}",
+                f"pip can't reach its index for {wanted}: {failure.said}",
                 where="wheels",
                 hint="check the network; where the device has python3-numpy by itself, "
                 "ssh.runtime = 'native' needs no wheel",
             ) from error
-        if _NO_SUCH_WHEEL.search(error.output):
-            return Attempt(refusal=said)
-        missing = "No module named pip" in error.output
+        missing = failure.kind == "no pip"
         raise BundleError(
-            f"pip can't download {wanted}: {said}",
+            f"pip can't download {wanted}: {failure.said}",
             where="wheels",
             hint="python -m ensurepip" if missing else "what does pip download say by itself?",
         ) from error
@@ -144,8 +184,7 @@ def download(
     return Attempt(tuple(wheels))
 
 
-def _last_words(error: ProcessError) -> str:
-    """The error that pip tells, or else its last line."""
-    lines = [line.strip() for line in error.output.splitlines() if line.strip()]
+def _last_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or [error.message])[-1]
+    return (errors or lines or ["nothing"])[-1]

@@ -89,6 +89,7 @@ class _Run(Answer):
     arithmetic: Arithmetic
     threads: Count
     passed_over: dict[Text, Text]
+    chosen: Text = ""
     device: Machine
     before: Conditions
     after: Conditions

@@ -115,8 +115,7 @@ class SshDevice:
     def deploy(self) -> str:
         """The command that deploys."""
         command = self.expected.deploy if self.expected else "invoke deploy"
-        host = f" --set target.ssh.host={self.ssh.host}" if self.ssh.host else ""
-        return f"{command} --target {self.name}{host}"
+        return f"{command} --target {self.name}{self.ssh.selection}"
 
 
 class SshSession(Closing):

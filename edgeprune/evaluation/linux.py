@@ -100,7 +100,7 @@ def run_there(device: SshDevice, test: Split, progress: Progress) -> OnLinux:
         return OnLinux(
             scores=scores,
             host=session.where,
-            reason=session.release.runtime_choice.reason,
+            reason=evaluated.chosen or session.release.runtime_choice.reason,
             bundle_bytes=session.bundle_bytes,
             evaluated=evaluated,
             benched=benched,

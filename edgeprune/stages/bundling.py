@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from edgeprune.toolchain import Toolchain
 if TYPE_CHECKING:
     from edgeprune.bundle import DeviceFacts
     from edgeprune.bundle.assemble import Content, ResolvedRuntime
+    from edgeprune.bundle.runtime import Plan, RuntimeName
     from edgeprune.bundle.signature import SigningKey
 
 __all__ = ["BUNDLE", "bundle", "runtime"]
@@ -45,7 +46,7 @@ _TEMPLATE = "edgeprune-service"
 
 
 def runtime(target: Target, facts: DeviceFacts, progress: Progress) -> Stage:
-    """What runs the network on a device, with its wheels unpacked.
+    """What runs the network on a device, with its wheels unpacked, or a plan for the device.
 
     Args:
         target: its table ``[ssh]`` is read.
@@ -57,43 +58,24 @@ def runtime(target: Target, facts: DeviceFacts, progress: Progress) -> Stage:
         BundleError: the device is not what the target says.
     """
     from edgeprune.bundle.golden import litert_version
-    from edgeprune.bundle.runtime import choose, extra_requirements
+    from edgeprune.bundle.runtime import Plan, extra_requirements
 
     facts.check(target.core, where=f"target {target.name}")
     ssh = target.ssh_table()
-    wanted, extras = ssh.runtime, extra_requirements(ssh.listen)
-    litert_here = litert_version()
+    plan = Plan.of(
+        ssh.runtime, facts, litert_here=litert_version(), extras=extra_requirements(ssh.listen)
+    )
+    what = "plan" if ssh.online else "resolve"
 
     def run(folder: Path) -> None:
-        from edgeprune.bundle.unpacking import unpack
-        from edgeprune.bundle.wheels import download
-
-        wheels = folder / "wheels"
-        with progress.task(f"resolve wheels for Python {facts.python_version} {facts.machine}"):
-            choice = choose(
-                wanted, facts, wheels, litert_here=litert_here, fetch=download, extras=extras
-            )
-            for wheel in choice.wheels:
-                unpack(wheel.path, folder / _SITE)
-        shutil.rmtree(wheels, ignore_errors=True)
-        summary = {
-            "name": choice.name,
-            "version": choice.version,
-            "reason": choice.reason,
-            "packages": {wheel.name: wheel.version for wheel in choice.wheels},
-            "left_out": choice.left_out,
-        }
+        with progress.task(f"{what} wheels for Python {facts.python_version} {facts.machine}"):
+            summary = _planned(plan) if ssh.online else _downloaded(plan, facts, folder)
         text = json.dumps(summary, indent=1, sort_keys=True)
         (folder / "runtime.json").write_text(f"{text}\n", encoding="utf-8")
 
     return Stage(
         name="runtime",
-        reads={
-            "device": facts.json(),
-            "wanted": wanted,
-            "extras": list(extras),
-            "ai-edge-litert": litert_here,
-        },
+        reads={"device": facts.json(), "plan": plan.json(), "online": ssh.online},
         upstream={},
         code=(
             "bundle/facts.py",
@@ -103,8 +85,49 @@ def runtime(target: Target, facts: DeviceFacts, progress: Progress) -> Stage:
             _HERE,
         ),
         run=run,
-        slot=f"{facts.machine} {wanted}",
+        slot=f"{facts.machine} {ssh.runtime}",
     )
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    """``runtime.json`` where the device is to install by itself."""
+    return {
+        "name": plan.candidates[0].name,
+        "version": "",
+        "reason": f"{plan.device} chooses when it installs its packages",
+        "packages": {},
+        "left_out": [],
+        "plan": plan.json(),
+    }
+
+
+def _downloaded(plan: Plan, facts: DeviceFacts, folder: Path) -> dict[str, Any]:
+    """``runtime.json`` of the wheels that are unpacked into a folder's ``site``."""
+    from edgeprune.bundle.runtime import choose
+    from edgeprune.bundle.unpacking import unpack
+    from edgeprune.bundle.wheels import Attempt, Wheel, download
+
+    with tempfile.TemporaryDirectory(dir=folder, prefix="wheels-") as wheels:
+
+        def fetch(
+            requirements: tuple[str, ...], runtime: RuntimeName | None, dependencies: bool
+        ) -> Attempt[Wheel]:
+            if not requirements:
+                return Attempt()
+            own = Path(tempfile.mkdtemp(dir=wheels))
+            return download(requirements, facts, own, dependencies=dependencies)
+
+        choice = choose(plan, fetch)
+        for wheel in choice.wheels:
+            unpack(wheel.path, folder / _SITE)
+    return {
+        "name": choice.name,
+        "version": choice.version,
+        "reason": choice.reason,
+        "packages": choice.packages,
+        "left_out": list(choice.left_out),
+        "plan": None,
+    }
 
 
 def bundle(
@@ -233,8 +256,13 @@ def golden_clip(split: Split, labels: Sequence[str]) -> np.ndarray[Any, np.dtype
 
 def _resolved(artifact: Artifact) -> ResolvedRuntime:
     from edgeprune.bundle.assemble import ResolvedRuntime
+    from edgeprune.bundle.runtime import Plan
 
-    return ResolvedRuntime(**artifact.json("runtime.json"), site=artifact.path / _SITE)
+    told = artifact.json("runtime.json")
+    plan = told.pop("plan", None)
+    return ResolvedRuntime(
+        **told, site=artifact.path / _SITE, plan=None if plan is None else Plan.parse(plan)
+    )
 
 
 def _signing_key(path: str | None) -> SigningKey | None:

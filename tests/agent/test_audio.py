@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
-import types
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgeprune.agent.edgeprune_agent.audio import Microphone, open_source
+from edgeprune.agent.edgeprune_agent.audio import Block
 from edgeprune.agent.edgeprune_agent.errors import AudioError
+from edgeprune.agent.edgeprune_agent.sources import open_source
 from tests.agent.tone_bundle import RATE_HZ, tone, write_wav
 
 BLOCK = 320
@@ -26,8 +25,19 @@ def _open(name: object, **options: Any) -> Any:
     return open_source(str(name), RATE_HZ, BLOCK, **{"realtime": False, "device": None, **options})
 
 
-def _samples(source: Any) -> np.ndarray:
-    return np.concatenate([block.samples for block in source.blocks(threading.Event())])
+def _samples(source: Any, count: int | None = None) -> np.ndarray:
+    """All that comes, or of what does not end the first so many samples."""
+    return np.concatenate([block.samples for block in _blocks(source, count)])
+
+
+def _blocks(source: Any, count: int | None = None) -> Iterator[Block]:
+    stop, left = threading.Event(), count
+    for block in source.blocks(stop):
+        yield block
+        if left is not None:
+            left -= len(block.samples)
+            if left <= 0:
+                stop.set()
 
 
 def test_a_wav_file_is_given_whole(tmp_path: Path) -> None:
@@ -47,7 +57,7 @@ def test_a_wav_file_is_paced(tmp_path: Path) -> None:
 def test_a_paced_file_does_not_wait_for_who_is_slow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeprune.agent.edgeprune_agent.audio._BACKLOG_S", 0.1)
+    monkeypatch.setattr("edgeprune.agent.edgeprune_agent.audio_files.BACKLOG_S", 0.1)
     source = _open(write_wav(tmp_path / "a.wav", tone(500, 400)), realtime=True)
     delays = []
     for block in source.blocks(threading.Event()):
@@ -107,8 +117,22 @@ def test_a_pipe_is_read_whatever_the_pieces(fifo: Path) -> None:
     cuts = [1, 100, 333, 334, 2001, 9000]
     pieces = [content[a:b] for a, b in zip([0, *cuts], [*cuts, len(content)], strict=True)]
     writer = _written(fifo, pieces, pause_s=0.02)
-    assert np.array_equal(_samples(_open(fifo)), pcm)
+    assert np.array_equal(_samples(_open(fifo), len(pcm)), pcm)
     writer.join()
+
+
+def test_the_writers_of_a_pipe_come_and_go(fifo: Path) -> None:
+    first, second = tone(700, 100), tone(900, 100)
+    source, begun = _open(fifo), []
+    writer = _written(fifo, [first.astype("<i2").tobytes() + b"!"])
+    for block in _blocks(source, len(first) + len(second)):
+        if block.fresh:
+            begun.append(block)
+        if not writer.is_alive() and not begun and block.samples.size == 0:
+            writer = _written(fifo, [second.astype("<i2").tobytes()])
+    writer.join()
+    assert np.array_equal(begun[0].samples, second[: len(begun[0].samples)])
+    assert len(begun) == 1
 
 
 def test_a_pipe_that_is_silent_ticks_and_can_be_stopped(fifo: Path) -> None:
@@ -128,81 +152,17 @@ def test_a_pipe_that_is_silent_ticks_and_can_be_stopped(fifo: Path) -> None:
 def test_a_writer_waits_for_who_is_slow_and_nothing_is_lost(
     fifo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeprune.agent.edgeprune_agent.audio._BACKLOG_S", 0.1)
+    monkeypatch.setattr("edgeprune.agent.edgeprune_agent.queued.BACKLOG_S", 0.1)
     pcm = tone(700, 500)
     writer = _written(fifo, [pcm.astype("<i2").tobytes()])
     source = _open(fifo)
     found = []
-    for block in source.blocks(threading.Event()):
+    for block in _blocks(source, len(pcm)):
         time.sleep(0.005)
         found.append(block.samples)
     writer.join()
     assert np.array_equal(np.concatenate(found), pcm)
     assert source.overruns > 3
-
-
-class _FakeStream:
-    """PortAudio's thread, as far as it is needed."""
-
-    def __init__(self, **options: Any) -> None:
-        if options["device"] == "nothing":
-            raise ValueError("No input device matching 'nothing'")
-        self.options = options
-        _FakeStream.last = self
-
-    def __enter__(self) -> _FakeStream:
-        return self
-
-    def __exit__(self, *rest: object) -> None:
-        return
-
-    def give(self, samples: np.ndarray, status: object = None) -> None:
-        self.options["callback"](samples.tobytes(), len(samples), None, status)
-
-
-@pytest.fixture
-def sounddevice(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("sounddevice")
-    module.RawInputStream = _FakeStream  # type: ignore[attr-defined]
-    module.PortAudioError = type("PortAudioError", (Exception,), {})  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "sounddevice", module)
-
-
-@pytest.mark.usefixtures("sounddevice")
-def test_a_microphone_gives_blocks_and_counts_what_is_lost() -> None:
-    microphone = _open("alsa", device="3")
-    stream = _FakeStream.last
-    assert (stream.options["samplerate"], stream.options["device"]) == (RATE_HZ, 3)
-    assert isinstance(microphone, Microphone)
-    room = 2 * RATE_HZ // BLOCK
-    for number in range(room + 5):
-        stream.give(np.full(BLOCK, number, np.int16))
-    blocks: Iterator[Any] = microphone.blocks(threading.Event())
-    assert [int(next(blocks).samples[0]) for _ in range(room)] == list(range(room))
-    stream.give(np.full(BLOCK, 999, np.int16), status="input overflow")
-    after = next(blocks)
-    assert (int(after.samples[0]), after.lost) == (999, 5 * BLOCK)
-    assert microphone.overruns == 6
-    assert microphone.live
-    stream.give(np.zeros(BLOCK, np.int16))
-    assert next(blocks).lost == 0
-
-
-@pytest.mark.usefixtures("sounddevice")
-def test_a_microphone_that_can_t_be_opened_is_told() -> None:
-    with pytest.raises(AudioError, match="the microphone nothing can't be opened"):
-        _open("alsa", device="nothing")
-
-
-def _absent(name: str) -> Callable[..., Any]:
-    raise OSError("PortAudio library not found")
-
-
-def test_without_portaudio_another_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeprune.agent.edgeprune_agent.audio.importlib.import_module", _absent)
-    with pytest.raises(AudioError, match="PortAudio library not found") as caught:
-        _open("alsa")
-    assert "arecord" in caught.value.hint
 
 
 def test_a_pipe_that_can_t_be_read_is_told(tmp_path: Path) -> None:

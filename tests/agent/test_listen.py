@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import threading
@@ -19,6 +20,7 @@ from edgeprune.agent.edgeprune_agent.bundle import open_bundle
 from edgeprune.agent.edgeprune_agent.detector import Detector
 from edgeprune.agent.edgeprune_agent.engine import open_engine
 from edgeprune.agent.edgeprune_agent.health import HealthFile
+from edgeprune.agent.edgeprune_agent.hearing import Hearing
 from edgeprune.agent.edgeprune_agent.listening import Listener
 from tests.agent.conftest import Device
 from tests.agent.tone_bundle import FRONTEND, RELEASE, Parts, tone, write_wav
@@ -161,12 +163,13 @@ def test_a_service_hears_through_a_fifo_and_ends_by_sigterm(
     with device.start(bundle, *NATIVE, fifo, *options) as service:
         waiting = _wait(lambda: _health(file))
         assert (waiting["healthy"], waiting["detail"]) == (True, "waiting for audio")
+        assert waiting["audio"] == "idle"
         with fifo.open("wb", buffering=0) as audio:
             audio.write(_scene().astype("<i2").tobytes())
             lines: list[dict[str, Any]] = []
             while "high" not in [label for label, _ in _heard(lines)]:
                 lines.append(service.line())
-            _wait(lambda: _health(file)["detail"] == "listening")
+            _wait(lambda: _health(file)["audio"] == "heard")
             first = _health(file)
             _wait(lambda: _health(file)["at"]["monotonic_s"] > first["at"]["monotonic_s"])
             service.process.send_signal(signal.SIGTERM)
@@ -203,7 +206,7 @@ def test_a_reader_that_goes_away_ends_the_service(
     fifo = tmp_path / "audio"
     os.mkfifo(fifo)
     with device.start(bundle, *NATIVE, fifo, "--status-s", 0.1) as service:
-        assert service.line()["kind"] == "status"
+        assert [service.line()["kind"] for _ in range(2)] == ["audio", "status"]
         service.stdout.close()
         assert service.process.wait(20) == 2
 
@@ -219,8 +222,13 @@ def test_audio_that_can_t_be_opened_is_in_the_health_file(bundle: Path, device: 
 class _Silent:
     """A microphone that gives a block, and then nothing."""
 
+    name = "a microphone"
     live = True
     overruns = 0
+    missing: str | None = None
+
+    def cpu_s(self) -> float:
+        return 0.0
 
     def __init__(self, *arrived: float | None) -> None:
         self._arrived = arrived
@@ -233,10 +241,15 @@ class _Silent:
 
 
 @pytest.mark.parametrize(
-    ("arrived", "healthy"), [((None,), False), ((0.1, None), True), ((6.0, None), False)]
+    ("arrived", "healthy", "audio"),
+    [((None,), False, None), ((0.1, None), True, "heard"), ((6.0, None), False, None)],
 )
 def test_a_microphone_is_healthy_while_it_gives_audio(
-    bundle: Path, tmp_path: Path, arrived: tuple[float | None, ...], healthy: bool
+    bundle: Path,
+    tmp_path: Path,
+    arrived: tuple[float | None, ...],
+    healthy: bool,
+    audio: str | None,
 ) -> None:
     engine = open_engine(open_bundle(bundle, ()), runtime="native")
     detector = Detector(engine.labels, thresholds={}, threshold=0.7, smoothing=1, refractory_s=0)
@@ -244,8 +257,31 @@ def test_a_microphone_is_healthy_while_it_gives_audio(
     listener = Listener(engine, detector, every=1, status_s=99, health=told, publisher=None)
     listener.run(_Silent(*arrived), threading.Event())
     found = _health(tmp_path / "health.json")
-    assert found["healthy"] is healthy
-    assert healthy or "microphone" in found["detail"]
+    assert (found["healthy"], found["audio"]) == (healthy, audio)
+    assert "a microphone" in found["detail"] or "the microphone" in found["detail"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "live", "quiet_s", "open_s", "expected"),
+    [
+        ("none", True, 0.1, 1, (True, "waiting")),
+        (None, True, 0.1, 1, (True, "heard")),
+        (None, True, math.inf, 1, (False, None)),
+        (None, True, 5.1, 99, (False, "silent")),
+        (None, False, math.inf, 1, (True, "idle")),
+    ],
+)
+def test_how_it_stands_with_the_audio(
+    missing: str | None,
+    live: bool,
+    quiet_s: float,
+    open_s: float,
+    expected: tuple[bool, str | None],
+) -> None:
+    source = _Silent()
+    source.missing, source.live = missing, live
+    found = Hearing.of(source, quiet_s=quiet_s, open_s=open_s)
+    assert (found.healthy, found.audio) == expected
 
 
 def test_a_health_file_is_renewed_and_a_full_disk_stops_nothing(

@@ -529,7 +529,15 @@ def test_somebody_deploys_meanwhile(bench: Workbench, told: Told) -> None:
     error = refused(bench, told)
     assert isinstance(error, IdentityError)
     assert "20990101T000000Z-00000000 answers" in error.message
+    assert error.hint == "somebody deployed meanwhile; invoke check again"
     assert not left_behind(told)
+
+
+def test_a_profile_is_refused_before_anything_is_measured(bench: Workbench, told: Told) -> None:
+    pipeline = pipeline_of(bench, ssh_target(), told.reach)
+    with pytest.raises(DeclarationError, match="'ssh' has no image to profile"):
+        way._judge(pipeline, profile=True)
+    assert not told.remotes
 
 
 @pytest.mark.parametrize("command", ["bench", "eval"])

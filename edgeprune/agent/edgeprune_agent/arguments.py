@@ -76,8 +76,17 @@ def _add_eval(command: argparse.ArgumentParser) -> None:
 
 def _add_listen(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--input", default="alsa", help="alsa, a WAV file, a FIFO of int16 PCM, or - for stdin")
-    add("--device", help="of ALSA: a number, or a part of its name")
+    add(
+        "--input",
+        default="alsa",
+        help="alsa (arecord, or sounddevice where that is not installed), arecord, sounddevice, "
+        "a WAV file, a FIFO of int16 PCM, or - for stdin",
+    )
+    add(
+        "--device",
+        help="the microphone; of arecord: a name such as plughw:CARD=Mic, or a card's number; "
+        "of sounddevice: a number, or a part of a name; default: the first that opens",
+    )
     add("--realtime", action="store_true", help="give a WAV file as fast as it is spoken")
     add("--every-ms", type=_time, default=100.0, help="from inference to inference")
     add("--smooth-ms", type=_time, default=300.0, help="that posteriors are averaged over")

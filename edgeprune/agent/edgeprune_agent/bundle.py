@@ -1,4 +1,10 @@
-"""A bundle's folder: opened only when every byte is what its manifest says, and who signed it."""
+"""A bundle's folder: opened only when every byte is what its manifest says, and who signed it.
+
+Packages that the device installed by itself lie beside the releases, in ``packages/<digest>``, and
+no manifest knows their bytes. They are compared with what was noted when they were installed: that
+finds rot and half a folder, not somebody who changes both. A device whose owner pinned a key
+therefore takes none.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +13,11 @@ import binascii
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +25,7 @@ from typing import Any
 from . import ed25519
 from .errors import BundleError, SignatureError
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "fingerprint", "open_bundle", "pinned_keys"]
+__all__ = ["SCHEMA_VERSION", "Bundle", "Packages", "fingerprint", "open_bundle", "pinned_keys"]
 
 #: Of ``manifest.json``.
 SCHEMA_VERSION = 1
@@ -25,6 +33,9 @@ SCHEMA_VERSION = 1
 _MANIFEST = "manifest.json"
 _SIGNATURE = "manifest.sig"
 _TRUSTED = "trusted.pub"
+_SITE = "site"
+_INSTALLED = "installed.json"
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 _LARGEST_MANIFEST = 16 << 20
 #: What stands before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, section 4).
 _KEY_INFO = bytes.fromhex("302a300506032b6570032100")
@@ -72,11 +83,80 @@ class Bundle:
         """
         return _parse(self.path(name).read_bytes(), self.path(name))
 
+    @property
+    def packages(self) -> Packages | None:
+        """What the device is to have installed by itself; none where the bundle brings it.
+
+        Raises:
+            BundleError: the manifest says nothing sensible of it.
+        """
+        told = self.manifest.get("packages")
+        if told is None:
+            return None
+        digest = told.get("digest") if isinstance(told, dict) else None
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise BundleError(f"{self.folder}: names no packages", hint=_AGAIN)
+        return Packages(self.folder.resolve().parent.parent / "packages" / digest)
+
+    @property
+    def chosen(self) -> str:
+        """Why it runs with the packages that the device installed; empty where it brings them."""
+        return "" if self.packages is None else str(self.packages.told().get("reason", ""))
+
     def put_on_import_path(self) -> None:
-        """Let its packages be imported, before those of the device."""
-        site = str(self.folder / "site")
-        if site not in sys.path:
-            sys.path.insert(0, site)
+        """Let its packages be imported, before those of the device.
+
+        Raises:
+            BundleError: packages that the device installed by itself are damaged or missing.
+        """
+        packages, site, at = self.packages, self.folder / _SITE, 0
+        if packages is not None:
+            packages.check()
+            # After the program itself, which is in the manifest.
+            program = str(self.folder / "agent")
+            site, at = packages.site, sys.path.index(program) + 1 if program in sys.path else 0
+        if str(site) not in sys.path:
+            sys.path.insert(at, str(site))
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Packages that the device installed by itself.
+
+    Attributes:
+        folder: where they lie.
+    """
+
+    folder: Path
+
+    @property
+    def site(self) -> Path:
+        """What is put on the import path."""
+        return self.folder / _SITE
+
+    def told(self) -> Mapping[str, Any]:
+        """What was noted when they were installed.
+
+        Raises:
+            BundleError: nothing is installed.
+        """
+        path = self.folder / _INSTALLED
+        if not self.folder.is_dir():
+            raise BundleError(
+                f"{self.folder}: the packages that this device is to install are missing",
+                hint=_AGAIN,
+            )
+        record = _parse(_read(path, _LARGEST_MANIFEST), path)
+        _declared(record, path)
+        return dict(record)
+
+    def check(self) -> None:
+        """Compare every file with what was noted when it was installed.
+
+        Raises:
+            BundleError: one is damaged, missing or new; or nothing is installed.
+        """
+        _check_files(self.site, _declared(self.told(), self.folder / _INSTALLED))
 
 
 def open_bundle(folder: Path, keys: Sequence[bytes] | None = None) -> Bundle:
@@ -89,15 +169,25 @@ def open_bundle(folder: Path, keys: Sequence[bytes] | None = None) -> Bundle:
 
     Raises:
         BundleError: a file is damaged, missing or not in the manifest.
-        SignatureError: no pinned key signed it.
+        SignatureError: no pinned key signed it, or what it runs with.
     """
     path = folder / _MANIFEST
     content = _read(path, _LARGEST_MANIFEST)
     trusted = pinned_keys(folder) if keys is None else keys
     signed_by = _signer(folder, content, trusted) if trusted else None
     manifest = _parse(content, path)
-    _check_files(folder, _declared(manifest, path))
-    return Bundle(folder, manifest, signed_by)
+    declared = _declared(manifest, path)
+    if not isinstance(manifest.get("release"), str):
+        raise BundleError(f"{path}: is not complete", hint=_AGAIN)
+    _check_files(folder, declared, besides={_MANIFEST, _SIGNATURE})
+    bundle = Bundle(folder, manifest, signed_by)
+    if trusted and bundle.packages is not None:
+        raise SignatureError(
+            f"{folder}: its packages are installed by this device itself, and nobody signs those; "
+            f"this device takes only what is signed by {', '.join(map(fingerprint, trusted))}",
+            hint="deploy without --online (ssh.online): then the packages come signed, too",
+        )
+    return bundle
 
 
 def pinned_keys(folder: Path) -> list[bytes]:
@@ -171,8 +261,6 @@ def _declared(manifest: Any, path: Path) -> dict[str, tuple[int, str]]:
     if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
         raise BundleError(f"{path}: is no manifest of version {SCHEMA_VERSION}", hint=_AGAIN)
     try:
-        if not isinstance(manifest["release"], str):
-            raise TypeError
         files = {
             str(name): (int(each["bytes"]), str(each["sha256"]))
             for name, each in manifest["files"].items()
@@ -186,8 +274,12 @@ def _declared(manifest: Any, path: Path) -> dict[str, tuple[int, str]]:
     return files
 
 
-def _check_files(folder: Path, declared: Mapping[str, tuple[int, str]]) -> None:
-    present = _files_in(folder) - {_MANIFEST, _SIGNATURE}
+def _check_files(
+    folder: Path,
+    declared: Mapping[str, tuple[int, str]],
+    besides: AbstractSet[str] = frozenset(),
+) -> None:
+    present = _files_in(folder) - besides
     missing, extra = sorted(set(declared) - present), sorted(present - set(declared))
     if missing:
         raise BundleError(f"{folder}: {_some(missing)} missing", hint=_AGAIN)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import VERSION
 from .arguments import RUNTIMES
-from .bundle import Bundle, open_bundle
+from .bundle import Bundle, Packages, open_bundle
 from .errors import AgentError, BundleError, UsageError
 from .health import HealthFile, health
 from .machine import now
@@ -38,8 +38,19 @@ def _version(options: argparse.Namespace) -> dict[str, Any]:
         "release": bundle.release,
         "signed_by": bundle.signed_by,
         "python": sys.version.split()[0],
+        "packages": None if bundle.packages is None else _packages(bundle.packages),
         **{name: bundle.manifest.get(name) for name in _TOLD},
     }
+
+
+def _packages(packages: Packages) -> dict[str, Any]:
+    """Of packages that the device installed: what was chosen and why, or what is wrong."""
+    try:
+        packages.check()
+        record = packages.told()
+    except BundleError as error:
+        return {"wrong": error.message}
+    return {"wrong": None, **{name: value for name, value in record.items() if name != "files"}}
 
 
 def _health(options: argparse.Namespace) -> dict[str, Any]:
@@ -101,8 +112,8 @@ def _listen(options: argparse.Namespace) -> dict[str, Any]:
 def _listen_until(
     stop: threading.Event, options: argparse.Namespace, bundle: Bundle, told: HealthFile
 ) -> dict[str, Any]:
-    from .audio import open_source
     from .listening import Listener
+    from .sources import open_source
 
     engine = _engine(options, bundle)
     settings = engine.frontend.settings

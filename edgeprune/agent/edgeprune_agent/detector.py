@@ -72,8 +72,13 @@ class Detector:
         self._thresholds = np.array([thresholds.get(label, threshold) for label in labels])
         self._window: deque[NDArray[np.float64]] = deque(maxlen=smoothing)
         self._refractory_s = refractory_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+        self._window.clear()
         self._quiet_until = -np.inf
-        self._armed = np.ones(len(labels), dtype=bool)
+        self._armed = np.ones(len(self._labels), dtype=bool)
 
     def push(self, posteriors: NDArray[np.float64], at_s: float) -> Detection | None:
         """The posteriors [labels] of one inference, at a time of the stream in seconds."""

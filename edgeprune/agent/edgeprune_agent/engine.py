@@ -74,6 +74,7 @@ class Engine:
                 "largest_difference": self.golden.largest_difference,
             },
             "passed_over": self.passed_over,
+            "chosen": self.bundle.chosen,
         }
 
     def posteriors(self, scores: NDArray[np.int8]) -> NDArray[np.float64]:

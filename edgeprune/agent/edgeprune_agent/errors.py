@@ -10,6 +10,7 @@
     ├── RuntimeUnavailable     no runtime that loads the model
     ├── GoldenMismatch         a runtime that loads it, and computes something else
     ├── AudioError             audio that can't be opened, or is of another kind
+    │   └── NoMicrophone       a microphone that is not there now, and may come
     └── MqttError              a broker that can't be used as asked
 
 """
@@ -25,6 +26,7 @@ __all__ = [
     "FrontendError",
     "GoldenMismatch",
     "MqttError",
+    "NoMicrophone",
     "RuntimeUnavailable",
     "SignatureError",
     "UsageError",
@@ -80,6 +82,10 @@ class GoldenMismatch(AgentError):
 
 class AudioError(AgentError):
     """Audio that can't be opened, or is of another kind."""
+
+
+class NoMicrophone(AudioError):
+    """A microphone that is not there now, and may come: absent, pulled out, busy, forbidden."""
 
 
 class MqttError(AgentError):

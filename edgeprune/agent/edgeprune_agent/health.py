@@ -51,17 +51,25 @@ class HealthFile:
         """
         self._path, self._release, self._interval_s = path, release, interval_s
         self._started = now()
-        self._last: tuple[bool, str] | None = None
+        self._last: tuple[object, ...] | None = None
         self._due = 0.0
         self._failed = False
 
-    def tell(self, healthy: bool, detail: str) -> None:
-        """What is so now."""
+    def tell(self, healthy: bool, detail: str, audio: str | None = None) -> None:
+        """What is so now.
+
+        Args:
+            healthy: whether the service does what it is for.
+            detail: in words.
+            audio: how it stands with it, of :mod:`edgeprune_agent.hearing`; None for not known.
+        """
         moment = time.monotonic()
-        if self._path is None or ((healthy, detail) == self._last and moment < self._due):
+        told = (healthy, detail, audio)
+        if self._path is None or (told == self._last and moment < self._due):
             return
-        self._last, self._due = (healthy, detail), moment + self._interval_s
+        self._last, self._due = told, moment + self._interval_s
         line = health(self._release, healthy=healthy, detail=detail, started=self._started)
+        line["audio"] = audio
         try:
             write_atomically(self._path, (json.dumps(line) + "\n").encode())
         except OSError as error:

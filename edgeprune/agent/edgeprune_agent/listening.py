@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from .audio import Block, Source
 from .detector import Detector
 from .engine import Engine
 from .health import HealthFile
+from .hearing import SILENT, WAITING, Hearing
 from .latency import percentiles
 from .machine import CpuShare, conditions, now, peak_rss_bytes
 from .mqtt import Publisher
@@ -24,20 +27,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener"]
 
-#: Seconds without audio after which a microphone is dead.
-_SILENT_S = 5.0
 #: Delays that percentiles are taken of.
 _KEPT = 4096
 
 
 @dataclass
 class _Tally:
-    """What was done."""
+    """What was done; ``fresh``: how often the audio began anew."""
 
     samples: int = 0
     lost: int = 0
     inferences: int = 0
     detections: int = 0
+    fresh: int = 0
     busy_s: float = 0.0
 
 
@@ -74,6 +76,8 @@ class Listener:
         self._stream = engine.frontend.stream()
         self._clip: NDArray[np.int8] = np.zeros((settings.frames, settings.features), np.int8)
         self._frames = 0
+        self._begin = 0
+        self._audio: str | None = None
         self._tally = _Tally()
         self._delays: deque[float] = deque(maxlen=_KEPT)
         self._share = CpuShare()
@@ -84,22 +88,26 @@ class Listener:
         Raises:
             AudioError: the audio breaks off.
         """
-        heard, told = -_SILENT_S, time.monotonic()
-        for block in source.blocks(stop):
-            if len(block.samples):
-                heard = block.arrived
-                self._take(block)
-            moment = time.monotonic()
-            self._tell_health(source, moment - heard)
-            if moment - told >= self._status_s:
-                told = moment
-                emit(self._report("status", source))
+        begin = told = time.monotonic()
+        heard = -math.inf
+        with closing(source.blocks(stop)) as blocks:
+            for block in blocks:
+                if len(block.samples):
+                    heard = block.arrived
+                    self._take(block)
+                moment = time.monotonic()
+                self._tell(source, quiet_s=moment - heard, open_s=moment - begin)
+                if moment - told >= self._status_s:
+                    told = moment
+                    emit(self._report("status", source))
         summary = self._report("summary", source)
         summary["reason"] = "stopped" if stop.is_set() else "end of audio"
         return summary
 
     def _take(self, block: Block) -> None:
         start = time.monotonic()
+        if block.fresh:
+            self._forget()
         self._tally.lost += block.lost
         self._tally.samples += len(block.samples)
         settings = self._engine.frontend.settings
@@ -110,9 +118,19 @@ class Listener:
             if self._frames >= settings.frames and (
                 (self._frames - settings.frames) % self._every == 0
             ):
-                end = settings.window + (self._frames - 1) * settings.hop + self._tally.lost
+                end = self._begin + settings.window + (self._frames - 1) * settings.hop
+                end += self._tally.lost
                 self._infer(end / self._rate_hz, block)
         self._tally.busy_s += time.monotonic() - start
+
+    def _forget(self) -> None:
+        """Begin afresh, so that nothing is detected across a gap."""
+        self._tally.fresh += 1
+        self._begin = self._tally.samples
+        self._stream = self._engine.frontend.stream()
+        self._clip[:] = 0
+        self._frames = 0
+        self._detector.reset()
 
     def _infer(self, at_s: float, block: Block) -> None:
         scores = self._engine.runtime.infer(self._clip.reshape(-1))
@@ -136,13 +154,16 @@ class Listener:
         if self._publisher is not None:
             self._publisher.detection(line)
 
-    def _tell_health(self, source: Source, quiet_s: float) -> None:
-        if quiet_s < _SILENT_S:
-            self._health.tell(True, "listening")
-        elif source.live:
-            self._health.tell(False, "the microphone gives no audio")
-        else:
-            self._health.tell(True, "waiting for audio")
+    def _tell(self, source: Source, *, quiet_s: float, open_s: float) -> None:
+        """To the health file; and where audio came or went, as a line of output."""
+        hearing = Hearing.of(source, quiet_s=quiet_s, open_s=open_s)
+        self._health.tell(*hearing)
+        if hearing.audio in (None, self._audio):
+            return
+        self._audio = hearing.audio
+        kind = "warning" if hearing.audio in (WAITING, SILENT) else "audio"
+        line = {"audio": hearing.audio, "source": source.name, "message": hearing.detail}
+        emit({"kind": kind, **line, "utc": now()["utc"]})
 
     def _report(self, kind: str, source: Source) -> dict[str, Any]:
         tally, audio_s = self._tally, self._tally.samples / self._rate_hz
@@ -152,13 +173,16 @@ class Listener:
         return {
             "kind": kind,
             "at": now(),
+            "source": source.name,
+            "audio": self._audio,
             "audio_s": round(audio_s, 3),
             "lost_s": round(tally.lost / self._rate_hz, 3),
             "overruns": source.overruns,
+            "reopened": tally.fresh,
             "inferences": tally.inferences,
             "detections": tally.detections,
             "real_time_factor": round(tally.busy_s / audio_s, 5) if audio_s else None,
-            "cpu_share": self._share.value(),
+            "cpu_share": self._share.value(source.cpu_s()),
             "delay_ms": percentiles(list(self._delays)) if self._delays else None,
             "peak_rss_bytes": peak_rss_bytes(),
             "mqtt": mqtt,

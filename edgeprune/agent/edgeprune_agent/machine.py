@@ -90,9 +90,15 @@ class CpuShare:
     def __init__(self) -> None:
         self._cpu, self._wall = time.process_time(), time.monotonic()
 
-    def value(self) -> float:
+    def value(self, others_s: float = 0.0) -> float:
+        """The share.
+
+        Args:
+            others_s: CPU seconds since then of other processes that work for this one.
+        """
         wall = time.monotonic() - self._wall
-        return round((time.process_time() - self._cpu) / wall, 4) if wall > 0 else 0.0
+        cpu = time.process_time() - self._cpu + others_s
+        return round(cpu / wall, 4) if wall > 0 else 0.0
 
 
 def _throttled() -> list[str] | None:

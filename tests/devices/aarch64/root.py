@@ -6,28 +6,23 @@ import fcntl
 import hashlib
 import os
 import shutil
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgeprune.errors import ProcessError
-from edgeprune.process import run
+from edgeprune.virtual_pi.debian import RELEASE, UNUSED, can_compile, compile_python, unpack
 
 __all__ = ["RELEASE", "Unavailable", "cache_folder", "find_program", "root_folder"]
 
-RELEASE = "bookworm"
 PACKAGES = (
     *("base-files", "bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip"),
     *("hostname", "libc-bin", "libstdc++6", "openssh-server", "openssh-sftp-server", "procps"),
     *("python3", "python3-venv", "sed", "tar", "util-linux"),
 )
-PYTHON = (3, 11)
 #: Raise it when what is done to the root after the packages changes.
 REVISION = 1
 BUILD_LIMIT_S = 240.0
-UNUSED = ("dev", "usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man")
 
 #: What the packages' post-install scripts would have written. They don't run: under emulation they
 #: take minutes.
@@ -106,13 +101,8 @@ def root_folder(cache: Path) -> Path:
 
 
 def _key() -> str:
-    parts = (RELEASE, PACKAGES, UNUSED, FILES, REVISION, _can_compile())
+    parts = (RELEASE, PACKAGES, UNUSED, FILES, REVISION, can_compile())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _can_compile() -> bool:
-    """Whether this Python's bytecode is that of the box."""
-    return sys.version_info[:2] == PYTHON
 
 
 @contextmanager
@@ -136,41 +126,15 @@ def _build(root: Path) -> None:
     which = root / "usr" / "bin" / "which"
     if not which.is_symlink():
         which.symlink_to("which.debianutils")
-    if _can_compile():
-        # It saves the box seconds at each start of Python.
-        library = "usr/lib/python{}.{}".format(*PYTHON)
-        run([sys.executable, "-m", "compileall", "-q", "-d", f"/{library}", root / library])
+    compile_python(root)
 
 
 def _extract(root: Path) -> None:
     """Unpack the packages; every file belongs to the user who runs this."""
-    mmdebstrap = find_program("mmdebstrap", "mmdebstrap")
-    with tempfile.TemporaryDirectory(prefix="edgeprune-aarch64-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        archive = folder / "root.tar"
-        try:
-            # `timeout` ends all of it, and mmdebstrap then removes its own temporary folder.
-            run(
-                [
-                    *("timeout", "-k", "10", f"{BUILD_LIMIT_S:g}"),
-                    *(mmdebstrap, "--quiet", "--variant=extract", "--architectures=arm64"),
-                    f"--include={','.join(PACKAGES)}",
-                    *(f"--aptopt={option}" for option in _apt_options()),
-                    *(RELEASE, str(archive)),
-                ],
-                timeout_s=BUILD_LIMIT_S + 20,
-            )
-            excluded = [f"--exclude=./{path}" for path in UNUSED]
-            run(["tar", "-xp", "--no-same-owner", *excluded, "-f", archive, "-C", root])
-        except ProcessError as error:
-            raise Unavailable(
-                f"the packages of Debian {RELEASE} for arm64 can't be had: {error}"
-            ) from error
-
-
-def _apt_options() -> list[str]:
-    """This machine's own way to the mirrors: proxies, retries, checks of dates."""
-    wanted = ("Acquire::http", "Acquire::https", "Acquire::Check", "Acquire::Retries")
-    dump = run(["apt-config", "dump", "--no-empty", "Acquire"])
-    return [line.rstrip(";") for line in dump.splitlines() if line.startswith(wanted)]
+    find_program("mmdebstrap", "mmdebstrap")
+    try:
+        unpack(PACKAGES, root, limit_s=BUILD_LIMIT_S, unused=UNUSED)
+    except ProcessError as error:
+        raise Unavailable(
+            f"the packages of Debian {RELEASE} for arm64 can't be had: {error}"
+        ) from error

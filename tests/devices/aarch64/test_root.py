@@ -87,7 +87,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("sh", "timeout", "tar", "apt-config"):
+    for name in ("sh", "timeout", "tar", "setpriv", "apt-config"):
         (tools / name).symlink_to(shutil.which(name) or "/nonexistent")
     for name in ("ssh", "ssh-keygen", "qemu-aarch64-static", "unshare", "mmdebstrap"):
         _write_program(folder / name, "exit 0")
