@@ -6,7 +6,7 @@ from edgeprune.deployment.deploy import deploy
 from edgeprune.deployment.facts import ask_facts
 from edgeprune.deployment.observing import follow, logs, status
 from edgeprune.deployment.records import Deployment, Release, Rollback, Service, Status
-from edgeprune.deployment.switching import rollback
+from edgeprune.deployment.switching import rollback, settled
 
 __all__ = [
     "Deployment",
@@ -19,5 +19,6 @@ __all__ = [
     "follow",
     "logs",
     "rollback",
+    "settled",
     "status",
 ]

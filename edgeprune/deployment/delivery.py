@@ -35,6 +35,7 @@ def deliver(pipeline: Pipeline) -> Deployment:
             root=ssh.root,
             keep=ssh.keep_releases,
             health_timeout_s=ssh.health_timeout_s,
+            install_timeout_s=ssh.install_timeout_s,
             progress=pipeline.progress,
         )
     publish_files({pipeline.folder / "deployment.json": done.to_json().encode()})

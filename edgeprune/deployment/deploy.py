@@ -11,27 +11,30 @@ step  what happens on the device     ``current`` points to         what ends it,
 4     every hash is checked; all is  the old release               likewise; a release has its name
       on the disk; the folder is                                   only once it is whole
       renamed to ``releases/<id>``
-5     smoke test: the release        the old release               likewise; a release that fails
+5     with ``ssh.online``, its pip   the old release               likewise; packages have their
+      fills                                                        name only once they are whole
+      ``packages/<digest>.partial``                                and a runtime was constructed
+6     smoke test: the release        the old release               likewise; a release that fails
       infers the golden clip                                       it is removed
-6     the switch, by a process of    the old release, and from     a dead deployer or network: the
-      the device's own: rename of    one rename on the new one     device ends it alone, with the
-      the link, restart, fresh                                     new release healthy or the old
-      health; else all of it back                                  one back. A dead device: it has
-                                                                   one whole release or the other,
-                                                                   and the next deployment settles
-                                                                   which
-7     old releases are removed       the new release               the next deployment removes them
-8     the lock is given back         the new release               its lease ends by itself
+7     the switch, by a process of    the old release; a boot       a dead deployer or network: the
+      the device's own: the old      starts it                     device ends the switch alone. A
+      service ends, the new release                                killed switch: its parent on the
+      is on trial until its health                                 device settles it, or the next
+      is told afresh; without that                                 deployment or rollback. A power
+      the old one is started again                                 cut: the old one
+8     one rename of the link         from then on the new one,     likewise; it was proved: it runs
+                                     also at a boot                on, or is started again
+9     old releases are removed, and  the new release               the next deployment removes them
+      packages that none names
+10    the lock is given back         the new release               its lease ends by itself
 ====  =============================  ============================  ==============================
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import PurePosixPath
 from typing import Any
 
 from edgeprune.bundle import Bundle, DeviceFacts
@@ -39,16 +42,17 @@ from edgeprune.cores import CORES
 from edgeprune.deployment.device_link import DeviceLink
 from edgeprune.deployment.facts import ask_facts
 from edgeprune.deployment.lock import LEASE_S, Lock
+from edgeprune.deployment.packages import ensure_packages
 from edgeprune.deployment.records import Deployment, Service
+from edgeprune.deployment.release_agent import ask_agent
 from edgeprune.deployment.switching import settle, switch
 from edgeprune.deployment.upload import listing, upload
 from edgeprune.errors import DeploymentError, EdgepruneError
 from edgeprune.progress import Progress, SilentProgress
-from edgeprune.remote import Completed, Remote
+from edgeprune.remote import Remote
 
 __all__ = ["deploy"]
 
-_SMOKE_TEST_S = 120.0
 _REMOVING_S = 60.0
 
 
@@ -59,8 +63,10 @@ def deploy(
     root: str,
     keep: int = 3,
     health_timeout_s: float = 60.0,
+    install_timeout_s: float = 1800.0,
     progress: Progress | None = None,
     lease_s: float = LEASE_S,
+    facts: DeviceFacts | None = None,
 ) -> Deployment:
     """Let a bundle be the release that runs on a device.
 
@@ -70,8 +76,10 @@ def deploy(
         root: folder on the device that everything lies in.
         keep: how many releases stay there.
         health_timeout_s: how long the service may take to become healthy.
+        install_timeout_s: how long the device's pip may take, where it installs packages.
         progress: where the upload reports to.
         lease_s: seconds without a sign of life after which the lock is others' to take.
+        facts: of the device, where it was asked lately; it is asked if left out.
 
     Raises:
         LockedError: another deployment is at work there.
@@ -84,11 +92,18 @@ def deploy(
     seconds: dict[str, float] = {}
     files = listing(bundle)
     with _timed(seconds, "look"):
-        _check_facts(remote, bundle, ask_facts(remote))
+        _check_facts(remote, bundle, facts or ask_facts(remote))
     with Lock(DeviceLink(remote, root), lease_s) as lock:
         settle(lock, health_timeout_s)
         with _timed(seconds, "upload"):
             sent = upload(remote, lock, bundle, files, root=root, progress=progress)
+        installed = ""
+        if "packages" in bundle.manifest:
+            with _timed(seconds, "packages"):
+                found = ensure_packages(
+                    remote, lock, bundle, root=root, limit_s=install_timeout_s, progress=progress
+                )
+            installed = str(found)
         with _timed(seconds, "smoke test"), progress.task(f"smoke test on {remote.name}"):
             proof = _smoke_test(remote, lock, bundle, root)
         unchanged = sent.running == bundle.release and sent.runs_well
@@ -100,7 +115,7 @@ def deploy(
                 with suppress(EdgepruneError):
                     lock.ask("prune", timeout_s=_REMOVING_S, keep=keep)
                 raise
-        done = lock.ask("prune", timeout_s=_REMOVING_S, keep=keep)
+        done = lock.ask_last("prune", timeout_s=_REMOVING_S, keep=keep)
     return Deployment(
         host=remote.name,
         release=bundle.release,
@@ -115,6 +130,7 @@ def deploy(
         service=Service.of(done["service"]),
         removed=tuple(done["removed"]),
         seconds=seconds,
+        packages=installed,
     )
 
 
@@ -123,7 +139,8 @@ def _check_facts(remote: Remote, bundle: Bundle, facts: DeviceFacts) -> None:
     if core in CORES:
         facts.check(core, where=remote.name)
     made_for = bundle.manifest.get("python")
-    has_packages = any(name.startswith("site/") for name in bundle.files)
+    shipped = any(name.startswith("site/") for name in bundle.files)
+    has_packages = shipped or "packages" in bundle.manifest
     if has_packages and made_for not in (None, facts.python_version):
         raise DeploymentError(
             f"the bundle's packages are for Python {made_for}, the host has {facts.python_version}",
@@ -134,35 +151,16 @@ def _check_facts(remote: Remote, bundle: Bundle, facts: DeviceFacts) -> None:
 
 def _smoke_test(remote: Remote, lock: Lock, bundle: Bundle, root: str) -> Mapping[str, Any]:
     """Let the agent open the bundle, construct its runtime and infer the golden clip."""
-    program = PurePosixPath(root, "releases", bundle.release, "agent", "run.py")
-    command = ("python3", "-I", str(program), "health")
     lock.renew_when_due()
-    done = remote.run(command, timeout_s=_SMOKE_TEST_S, check=False)
-    told = _last_line(done.text)
-    if done.returncode == 0 and told.get("healthy") is True:
-        return told
+    told = ask_agent(remote, root, bundle.release, "health")
+    if told.ok and told.answer.get("healthy") is True:
+        return told.answer
     lock.ask("remove_failed", release=bundle.release)
-    why = told.get("message") or told.get("detail") or _last_words(done)
     raise DeploymentError(
-        f"release {bundle.release} fails its smoke test: {why}; what ran before runs on",
+        f"release {bundle.release} fails its smoke test: {told.why}; what ran before runs on",
         where=remote.name,
-        hint=str(told.get("hint") or "") or None,
+        hint=told.hint or None,
     )
-
-
-def _last_line(text: str) -> Mapping[str, Any]:
-    lines = text.strip().splitlines()
-    try:
-        told = json.loads(lines[-1]) if lines else {}
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def _last_words(done: Completed) -> str:
-    """What a program said that did not come as far as its answer."""
-    lines = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
-    return f"exit code {done.returncode}" + (f", {lines[-1]}" if lines else "")
 
 
 @contextmanager

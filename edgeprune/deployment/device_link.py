@@ -19,9 +19,14 @@ _MODULES = (
     "layout",
     "process",
     "locking",
+    "bounded",
+    "packages",
     "files",
     "supervisor",
+    "unit",
+    "systemd",
     "service",
+    "health",
     "activation",
     "main",
 )
@@ -35,7 +40,10 @@ for name, text in job["modules"]:
     module.__package__ = job["package"]
     module.__path__ = []
     exec(compile(text, name, "exec"), module.__dict__)
-answer = sys.modules[job["package"] + ".main"].answer(job["name"], job["arguments"])
+ask = sys.modules[job["package"] + ".main"].answer
+answer = ask(job["name"], job["arguments"])
+if job["then"] and "ok" in answer:
+    ask(job["then"], job["arguments"])
 print(json.dumps(answer))
 """
 #: What starting Python takes on a slow device, in seconds.
@@ -59,12 +67,13 @@ class DeviceLink:
         """What is run on the device for a request."""
         return ("python3", "-I", "-S", "-c", _LOADER, name)
 
-    def ask(self, name: str, *, timeout_s: float = 0.0, **arguments: Any) -> Any:
+    def ask(self, name: str, *, timeout_s: float = 0.0, then: str = "", **arguments: Any) -> Any:
         """Let the device do something.
 
         Args:
             name: of the request.
             timeout_s: how long it may take, starting Python not included.
+            then: another request, made there when this one has succeeded; its answer is lost.
             arguments: JSON types.
 
         Raises:
@@ -76,6 +85,7 @@ class DeviceLink:
             "package": _PACKAGE,
             "modules": _program(),
             "name": name,
+            "then": then,
             "arguments": {**arguments, "root": self.root},
         }
         try:

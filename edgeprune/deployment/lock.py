@@ -45,6 +45,7 @@ class Lock:
         self._lease_s = lease_s
         self._token = secrets.token_hex(8)
         self._renewed = 0.0
+        self._given_back = False
 
     @property
     def host(self) -> str:
@@ -55,6 +56,12 @@ class Lock:
         """A request of :meth:`DeviceLink.ask` that is refused when the lock was lost."""
         answer = self._link.ask(name, timeout_s=timeout_s, token=self._token, **arguments)
         self._renewed = time.monotonic()
+        return answer
+
+    def ask_last(self, name: str, *, timeout_s: float = 0.0, **arguments: Any) -> Any:
+        """Likewise, and give the lock back in the same breath, which saves a start of Python."""
+        answer = self.ask(name, timeout_s=timeout_s, then="release", **arguments)
+        self._given_back = True
         return answer
 
     def renew_when_due(self) -> None:
@@ -84,6 +91,8 @@ class Lock:
         trace: TracebackType | None,
     ) -> None:
         _HELD.discard(self._token)
+        if self._given_back:
+            return
         # A lock that can't be given back ends by itself.
         with suppress(EdgepruneError):
             self.ask("release")

@@ -35,6 +35,8 @@ class Service:
         healthy: whether it told so lately, of the release that ``current`` points to.
         detail: in words.
         age_s: of what it told.
+        audio: ``heard``; ``waiting`` for a microphone; ``silent``, from one that is open; ``idle``,
+            from a file or a pipe; None where the service does not say.
     """
 
     kind: str | None
@@ -45,11 +47,18 @@ class Service:
     healthy: bool
     detail: str
     age_s: float | None
+    audio: str | None
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Self:
         """Read a device's answer."""
         return cls(**{each.name: told[each.name] for each in fields(cls)})
+
+    def warnings(self) -> list[tuple[str, str]]:
+        """Rows of a table: what it lacks to do what it is for, though it is healthy."""
+        if self.healthy and self.audio == "waiting":
+            return [("audio", "none yet: it spots keywords as soon as a microphone is there")]
+        return []
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,8 @@ class Status(_Record):
         service: of the agent.
         releases: the whole ones, newest first.
         partial: releases whose upload did not end.
-        interrupted: whether the last switch did not come to its end, or is under way.
+        switch: what is to be said of one that is under way, or did not come to its end.
+        interrupted: whether the last one did not come to its end, and none is under way.
         locked_by: who deploys right now.
         free_bytes: of its disk.
         total_bytes: likewise.
@@ -98,6 +108,7 @@ class Status(_Record):
     service: Service
     releases: tuple[Release, ...]
     partial: tuple[str, ...]
+    switch: str | None
     interrupted: bool
     locked_by: str | None
     free_bytes: int
@@ -117,7 +128,8 @@ class Status(_Record):
             service=Service.of(told["service"]),
             releases=tuple(Release(**each) for each in told["releases"]),
             partial=tuple(told["partial"]),
-            interrupted=told["activation"].get("state") == "under way",
+            switch=_switch(told),
+            interrupted=told["activation"].get("state") == "under way" and not told["busy"],
             locked_by=f"{owner['user']}@{owner['host']}" if owner else None,
             free_bytes=told["disk"]["free_bytes"],
             total_bytes=told["disk"]["total_bytes"],
@@ -134,14 +146,15 @@ class Status(_Record):
         rows = [
             ("runs", self.running or "nothing"),
             ("health", f"{state}: {service.detail}"),
+            *service.warnings(),
             ("service", f"{service.kind or 'none'}, since {service.since or 'never'}"),
             ("disk", disk),
             ("device", f"{self.machine}, Python {self.python}, up {_duration(self.up_s)}"),
         ]
         rows += [(f"release{_mark(self, each)}", _line(each)) for each in self.releases]
         rows += [("partial", name) for name in self.partial]
-        if self.interrupted:
-            rows.append(("switch", "under way, or interrupted: the next deploy settles it"))
+        if self.switch:
+            rows.append(("switch", self.switch))
         if self.locked_by:
             rows.append(("locked by", self.locked_by))
         return _table(self.host, rows)
@@ -165,6 +178,7 @@ class Deployment(_Record):
         service: of the agent.
         removed: old releases that made room.
         seconds: step to the time that it took.
+        packages: what the device installed by itself, and why; empty where the bundle brought it.
     """
 
     host: str
@@ -180,6 +194,7 @@ class Deployment(_Record):
     service: Service
     removed: tuple[str, ...]
     seconds: dict[str, float]
+    packages: str = ""
 
     def table(self) -> Table:
         """For the terminal."""
@@ -187,12 +202,15 @@ class Deployment(_Record):
             ("runs", self.release + (", as before" if self.unchanged else "")),
             ("before", self.previous or "nothing"),
             ("health", self.service.detail),
+            *self.service.warnings(),
             ("service", f"{self.service.kind}: {self.service.reason}"),
             ("smoke test", self.smoke_test),
             ("uploaded", f"{self.uploaded_files} files, {self.uploaded_bytes / 1e6:.2f} MB"),
             ("there already", f"{self.shared_files} files, {self.shared_bytes / 1e6:.2f} MB"),
             ("time", ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())),
         ]
+        if self.packages:
+            rows.append(("packages", self.packages))
         if self.removed:
             rows.append(("removed", ", ".join(self.removed)))
         return _table(self.host, rows)
@@ -220,6 +238,7 @@ class Rollback(_Record):
             ("runs", self.release),
             ("left", self.left or "nothing"),
             ("health", self.service.detail),
+            *self.service.warnings(),
             ("service", str(self.service.kind)),
         ]
         return _table(self.host, rows)
@@ -245,6 +264,22 @@ def _mark(status: Status, release: Release) -> str:
     if release.release == status.running:
         return " (runs)"
     return " (before)" if release.release == status.previous else ""
+
+
+def _switch(told: dict[str, Any]) -> str | None:
+    """A switch without an end, in words, and what will settle it."""
+    record, running = told["activation"], told["running"]
+    if record.get("state") != "under way":
+        return None
+    begun = f"{record['action']} of {record['release']}, begun at {record['at']}"
+    if told["busy"]:
+        return f"{begun}, is under way"
+    settles = "the next invoke deploy or invoke rollback settles it"
+    if running is None:
+        return f"{begun}, was interrupted before it was proved: {settles}, and nothing runs then"
+    if running == record["release"]:
+        return f"{begun}, was interrupted: {settles}, and this release runs on"
+    return f"{begun}, was interrupted before it was proved: {settles}, and {running} runs again"
 
 
 def _duration(seconds: int) -> str:

@@ -14,10 +14,11 @@ from edgeprune.deployment.text import plain
 from edgeprune.errors import DeploymentError
 from edgeprune.remote import Remote
 
-__all__ = ["rollback", "settle", "switch"]
+__all__ = ["rollback", "settle", "settled", "switch"]
 
 #: Stopping a service that does not want to end, and a slow disk, in seconds.
 _SLACK_S = 60.0
+_STATUS_S = 30.0
 
 
 def switch(
@@ -35,14 +36,21 @@ def switch(
         action=action,
         wait_s=health_timeout_s,
     )
-    if done["state"] != "healthy":
+    if done["state"] != "healthy" or not done["health"]:
         raise _failed(lock, release, done)
 
 
-def settle(lock: Lock, health_timeout_s: float) -> None:
-    """End a switch that a power cut or a kill on the device interrupted; going back may fail."""
-    if lock.interrupted:
-        lock.ask("settle", timeout_s=_limit_s(health_timeout_s), wait_s=health_timeout_s)
+def settle(lock: Lock, health_timeout_s: float) -> str | None:
+    """End a switch that a power cut or a kill on the device interrupted; going back may fail.
+
+    Returns:
+        The release that was on trial, and gave way to the one before; None for nothing of it.
+    """
+    if not lock.interrupted:
+        return None
+    limit_s = _limit_s(health_timeout_s)
+    done = lock.ask("settle", timeout_s=limit_s, wait_s=health_timeout_s)
+    return str(done["release"]) if done["state"] == "reverted" else None
 
 
 def rollback(
@@ -54,6 +62,9 @@ def rollback(
     lease_s: float = LEASE_S,
 ) -> Rollback:
     """Let an earlier release run again.
+
+    A release on trial whose switch was interrupted has given way then: unless another one is named,
+    the release that ran before it is the earlier one.
 
     Args:
         remote: the device.
@@ -70,17 +81,54 @@ def rollback(
     """
     link = DeviceLink(remote, root)
     with Lock(link, lease_s) as lock:
-        settle(lock, health_timeout_s)
-        before = Status.of(remote.name, link.ask("status", timeout_s=30.0))
+        tried = settle(lock, health_timeout_s)
+        before = Status.of(remote.name, link.ask("status", timeout_s=_STATUS_S))
+        if tried is not None and release is None and before.service.healthy:
+            return Rollback(
+                host=remote.name,
+                release=str(before.running),
+                left=tried,
+                service=before.service,
+            )
         wanted = _wanted(before, release)
         switch(lock, wanted, "rollback", health_timeout_s)
-        after = link.ask("status", timeout_s=30.0)
+        after = link.ask("status", timeout_s=_STATUS_S)
     return Rollback(
         host=remote.name,
         release=wanted,
         left=before.running,
         service=Service.of(after["service"]),
     )
+
+
+def settled(
+    remote: Remote,
+    *,
+    root: str,
+    health_timeout_s: float = 60.0,
+    lease_s: float = LEASE_S,
+) -> Status:
+    """What a device runs, after an earlier connection to it broke.
+
+    Once this has its answer, nothing that was asked of the device earlier can change it any more,
+    such as a request that lay in a frozen network: the lock is taken from whoever asked. A switch
+    that was interrupted is ended, as the next deployment would.
+
+    Args:
+        remote: the device.
+        root: folder on the device that everything lies in.
+        health_timeout_s: how long the service may take to become healthy.
+        lease_s: seconds without a sign of life after which the lock is others' to take.
+
+    Raises:
+        LockedError: a switch is under way there, or another deployment.
+        DeploymentError: the device can't tell.
+        RemoteError: the connection broke.
+    """
+    link = DeviceLink(remote, root)
+    with Lock(link, lease_s) as lock:
+        settle(lock, health_timeout_s)
+        return Status.of(remote.name, link.ask("status", timeout_s=30.0))
 
 
 def _wanted(status: Status, release: str | None) -> str:

@@ -46,7 +46,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 def trust_command(ssh: Ssh, target: str) -> str:
     """The command that trusts the keys on the way to a target's host."""
-    return f"invoke trust --target {target} --set target.ssh.host={ssh.named_host()}"
+    return f"invoke trust --target {target}{ssh.selection}"
 
 
 def pinned(trust: str) -> Approve:

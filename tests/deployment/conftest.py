@@ -12,6 +12,9 @@ from edgeprune.bundle import Bundle
 from edgeprune.remote.fake import FakeRemote
 from tests.deployment.device import DeviceFolder, answer_facts
 from tests.deployment.stub_bundle import stub_bundle
+from tests.remote.fixtures import nothing_of_the_users, sshd
+
+__all__ = ["nothing_of_the_users", "sshd"]
 
 MakeBundle = Callable[..., Bundle]
 

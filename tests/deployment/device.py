@@ -14,6 +14,7 @@ from typing import Any
 from edgeprune.bundle import PROBE, Bundle
 from edgeprune.remote.fake import FakeRemote
 from tests.deployment.stub_bundle import ROOT
+from tests.remote.sshd import HOME, Sshd
 
 FACTS = {
     "machine": "x86_64",
@@ -37,14 +38,22 @@ class DeviceFolder:
     Attributes:
         path: of it, as seen from here.
         there: of it, as the device sees it.
+        init: a process of the device, where the device has process ids of its own.
     """
 
     path: Path
     there: Path
+    init: int | None = None
 
     @classmethod
-    def of(cls, home: Path, root: str = ROOT, *, seen: str = "") -> DeviceFolder:
-        return cls(home / root, Path(seen or home) / root)
+    def of(cls, home: Path, root: str = ROOT) -> DeviceFolder:
+        """Of a device that is a folder."""
+        return cls(home / root, home / root)
+
+    @classmethod
+    def behind(cls, sshd: Sshd, root: str = ROOT) -> DeviceFolder:
+        """Of a device that is a server."""
+        return cls(sshd.home / root, Path(HOME) / root, sshd.init)
 
     @property
     def running(self) -> str | None:
@@ -52,9 +61,10 @@ class DeviceFolder:
         link = self.path / "current"
         if not link.is_symlink():
             return None
-        assert link.readlink().parent == Path("releases")
-        bundle = Bundle.load(link)
-        assert bundle.release == link.readlink().name
+        target = link.readlink()
+        assert target.parent == Path("releases")
+        bundle = Bundle.load(self.path / target)
+        assert bundle.release == target.name
         return bundle.release
 
     @property
@@ -68,10 +78,10 @@ class DeviceFolder:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
-    def serving(self) -> str | None:
-        """The release whose service tells its health right now."""
+    def serving(self, wait_s: float = 10.0) -> str | None:
+        """The release whose service tells its health right now; None where none does for long."""
         asked = time.monotonic()
-        while time.monotonic() < asked + 2:
+        while time.monotonic() < asked + wait_s:
             health = self.json("health")
             if health and health["at"]["monotonic_s"] > asked and health["healthy"]:
                 return str(health["release"])
@@ -92,17 +102,25 @@ class DeviceFolder:
                     time.sleep(0.05)
         raise AssertionError("the guard is held for ever")
 
-    def processes(self) -> list[int]:
-        """The services of this folder that run."""
+    def processes(self, release: str = "") -> list[int]:
+        """The services of this folder that run; or those that were started as a release."""
+        wanted = (os.fsencode(self.there), b"listen", release.encode())
         found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
+        for path in Path("/proc").glob("[0-9]*"):
             try:
-                command = path.read_bytes()
+                command = (path / "cmdline").read_bytes()
+                if all(word in command for word in wanted) and self._is_there(path):
+                    found.append(int(path.name))
             except OSError:
                 continue
-            if os.fsencode(self.there) in command and b"listen" in command:
-                found.append(int(path.parent.name))
         return found
+
+    def _is_there(self, process: Path) -> bool:
+        """Whether a process belongs to the device: every server has the same paths."""
+        if self.init is None:
+            return True
+        ours, its = (Path(at, "ns/pid") for at in (f"/proc/{self.init}", process))
+        return ours.readlink() == its.readlink()
 
     def stop(self) -> None:
         """End the service."""

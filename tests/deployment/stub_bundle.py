@@ -26,6 +26,9 @@ def now():
 def tell(healthy, detail):
     return {"kind": "health", "release": release, "pid": os.getpid(), "at": now(),
             "healthy": healthy, "detail": detail}
+def audio():
+    told = (bundle / "audio").read_text().split() if (bundle / "audio").exists() else [None]
+    return told[0 if time.monotonic() < started + 0.5 else -1]
 if sys.argv[1] == "health":
     if fate == "smoke":
         print(json.dumps({"kind": "error", "message": "another bit", "hint": "look"}))
@@ -42,7 +45,7 @@ if fate == "slow":
 while True:
     if fate != "silent":
         part = path.with_suffix(".tmp")
-        part.write_text(json.dumps(tell(fate != "ill", "listening")))
+        part.write_text(json.dumps({**tell(fate != "ill", "listening"), "audio": audio()}))
         part.replace(path)
     time.sleep(0.1)
 """
@@ -54,6 +57,7 @@ def stub_bundle(
     *,
     fate: str = "well",
     root: str = ROOT,
+    audio: str = "",
     files: dict[str, bytes] | None = None,
     key: SigningKey | None = None,
     **facts: object,
@@ -65,6 +69,7 @@ def stub_bundle(
         number: tells its release from others; later ones are greater.
         fate: ``well``, ``smoke`` for a failing smoke test; of the service: ``ill``, ``silent``,
             ``slow``, or ``crash``.
+        audio: what the service's health says of it; at first, and then.
         root: on the device.
         files: further ones.
         key: signs it.
@@ -78,6 +83,7 @@ def stub_bundle(
         "site/it's a [name] 'n \\ more.py": b"x = 1\n",
         "lib/empty": b"",
         UNIT: service_unit(root, description="a stub", listen=("--input", 'a b$c%d"e')).encode(),
+        **({"audio": audio.encode()} if audio else {}),
         **(files or {}),
     }
     for name, data in content.items():

@@ -129,6 +129,29 @@ def test_a_release_that_does_not_become_healthy_gives_way_to_the_old_one(
     assert run(fake, make(3)).previous == old
 
 
+def wait_until_it_hears(device: DeviceFolder) -> None:
+    deadline = time.monotonic() + 10
+    while device.json("health")["audio"] != "heard":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_release_that_hears_less_than_the_one_before_is_not_kept(
+    fake: FakeRemote, device: DeviceFolder, make: MakeBundle
+) -> None:
+    deaf = run(fake, make(1, audio="waiting")).release
+    old = run(fake, make(2, audio="waiting heard")).release
+    wait_until_it_hears(device)
+    with pytest.raises(DeploymentError) as caught:
+        run(fake, make(3, audio="waiting"), health_timeout_s=1.5)
+    assert f"hears nothing, where {old} heard: listening; release {old} runs" in str(caught.value)
+    assert device.running == device.serving() == old
+    assert run(fake, make(4, audio="waiting heard")).previous == old
+    wait_until_it_hears(device)
+    assert rollback(fake, root=ROOT, release=deaf).release == deaf, "as its owner wishes"
+    assert run(fake, make(5, audio="waiting")).previous == deaf
+
+
 def test_a_first_release_that_fails_leaves_nothing_running(
     fake: FakeRemote, device: DeviceFolder, make: MakeBundle
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,20 +13,21 @@ import pytest
 
 from edgeprune.bundle import HEALTH_FILE, UNIT
 from edgeprune.bundle.unit import service_unit
-from edgeprune.deployment import deploy, logs, rollback, status
-from edgeprune.deployment.device import activation, service, supervisor
-from edgeprune.deployment.device.layout import DeviceError, Layout, boot_id, write_json
+from edgeprune.deployment import deploy, rollback
+from edgeprune.deployment.device import health, layout, service, supervisor
+from edgeprune.deployment.device import unit as unit_file
+from edgeprune.deployment.device.layout import DeviceError, Layout, boot_id, read_json, write_json
 from edgeprune.deployment.device.process import detached, identity, is_alive, stop
 from edgeprune.deployment.device.supervisor import Supervisor
 from edgeprune.errors import DeploymentError
 from edgeprune.remote.fake import FakeRemote
 from tests.deployment.conftest import MakeBundle
 from tests.deployment.device import DeviceFolder
-from tests.deployment.stub_bundle import ROOT, stub_bundle
+from tests.deployment.stub_bundle import ROOT
 
 #: Keeps a log of what it was asked, and runs the unit as systemd would.
 _SYSTEMCTL = """\
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -IS
 import json, os, re, signal, subprocess, sys
 from pathlib import Path
 here = Path(os.environ["HOME"])
@@ -44,19 +46,19 @@ if words[0] == "show-environment":
     sys.exit(not (here / "bus").exists() and "Failed to connect to bus")
 if words[0] == "restart":
     end()
-    text = (here / ".config/systemd/user" / words[1]).read_text()
+    trial = Path(os.environ["XDG_RUNTIME_DIR"]) / "systemd/user.control" / words[1]
+    unit = trial if trial.exists() else here / ".config/systemd/user" / words[1]
+    text = unit.read_text()
     line = re.search("ExecStart=(.*)", text)[1].replace("%h", str(here)).replace("$$", "$")
     child = subprocess.Popen(["sh", "-c", "exec " + line.replace("$", "\\\\$")],
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, start_new_session=True)
     pid.write_text(str(child.pid))
-if words[0] == "stop" or words[:2] == ["disable", "--now"]:
+if words[0] == "stop":
     end()
 if words[0] == "show" and "ActiveState" in words[1]:
     print("active" if pid.exists() else "inactive")
-if words[0] == "show" and "Invocation" in words[1]:
-    print("123abc")
-if words[0] == "enable" and (here / "refuse").exists():
+if words[0] == "daemon-reload" and (here / "refuse").exists():
     sys.exit("Access denied")
 """
 _LOGINCTL = """\
@@ -64,11 +66,10 @@ _LOGINCTL = """\
 if [ "$1" = show-user ]; then cat "$HOME/linger"; else echo "$@" >> "$HOME/asked"; fi
 if [ "$1" = enable-linger ]; then [ -e "$HOME/may-linger" ] && echo Linger=yes > "$HOME/linger"; fi
 """
-_JOURNALCTL = '#!/bin/sh\necho "journal of $*"\n'
 
 
 def test_the_names_that_two_rooms_know_are_the_same() -> None:
-    assert service.UNIT == UNIT
+    assert unit_file.UNIT == UNIT
     assert Layout("x").health.name == HEALTH_FILE
 
 
@@ -77,7 +78,7 @@ def test_a_units_command_is_read_as_it_was_written(root: str) -> None:
     arguments = ["--input", "a b", "", "$x %h", 'q"q', "back\\slash", "ü", "'"]
     unit = service_unit(root, description="x", listen=arguments)
     home = Path("/home/pi")
-    assert service.exec_start(unit, home) == [
+    assert unit_file.exec_start(unit, home) == [
         *("/usr/bin/env", "python3", "-I", f"{home / root}/current/agent/run.py", "listen"),
         *("--health-file", f"{home / root}/health.json"),
         *arguments,
@@ -89,7 +90,50 @@ def test_a_units_command_is_read_as_it_was_written(root: str) -> None:
 )
 def test_a_unit_in_another_notation_is_refused(line: str) -> None:
     with pytest.raises(DeviceError, match=r"unit/edgeprune\.service"):
-        service.exec_start(line, Path("/home/pi"))
+        unit_file.exec_start(line, Path("/home/pi"))
+
+
+@pytest.mark.parametrize("root", ["edgeprune", 'it\'s 100 % $HOME \\ "x"', "a/../b"])
+def test_a_release_on_trial_is_run_from_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place, release = Layout(root), "20250301T120001Z-00000000"
+    arguments = ["--input", "a/current/x", "%h $x", f"{place.current}/clip.wav"]
+    unit = service_unit(root, description="x", listen=arguments)
+    (place.release(release) / "unit").mkdir(parents=True)
+    (place.release(release) / UNIT).write_text(unit)
+    folder, words = place.release(release), unit_file.command_of(place, release)
+    assert words[3:5] == [str(folder / "agent/run.py"), "listen"]
+    assert words[-4:] == [*arguments[:3], str(folder / "clip.wav")]
+    alone = unit_file.standing_alone(place, release)
+    assert unit_file.exec_start(alone, Path("/another")) == words
+    kept = [line for line in unit.splitlines() if not line.startswith("ExecStart=")]
+    assert [line for line in alone.splitlines() if not line.startswith("ExecStart=")] == kept
+    (place.release(release) / UNIT).unlink()
+    with pytest.raises(DeviceError, match="has no unit"):
+        unit_file.command_of(place, release)
+
+
+def test_a_record_is_old_or_new_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, written = tmp_path / "record.json", layout._write
+    write_json(path, {"log": "x" * 2000}, in_place_if_full=True)
+
+    def write(to: Path, content: bytes, mode: str) -> None:
+        if mode == "wb":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written(to, content, mode)
+
+    monkeypatch.setattr(layout, "_write", write)
+    write_json(path, {"new": 1}, in_place_if_full=True)
+    assert read_json(path) == {"new": 1}
+    with pytest.raises(OSError, match="No space"):
+        write_json(path, {"log": "x" * 3000}, in_place_if_full=True)
+    with pytest.raises(OSError, match="No space"):
+        write_json(path, {"new": 2})
+    assert read_json(path) == {"new": 1}
 
 
 class Alive(service.ProcessService):
@@ -112,13 +156,40 @@ class Alive(service.ProcessService):
 def test_only_a_fresh_answer_of_the_very_release_counts(
     tmp_path: Path, change: dict[str, Any], healthy: bool
 ) -> None:
-    layout, asked = Layout(str(tmp_path)), time.monotonic()
+    place, asked = Layout(str(tmp_path)), time.monotonic()
     at = {"monotonic_s": 0.5, "boot": boot_id()} | change.get("at", {})
     told = {"release": "r1", "healthy": True, "pid": os.getpid(), **change}
     told["at"] = {**at, "monotonic_s": asked + at["monotonic_s"]}
-    write_json(layout.health, told)
-    found, _ = activation._wait(layout, "r1", Alive(layout), asked, asked + 0.1)
+    write_json(place.health, told)
+    found, _ = health.wait_healthy(place, "r1", Alive(place), since=asked, wait_s=0.1)
     assert found == healthy
+
+
+@pytest.mark.parametrize(
+    ("audio", "deaf", "healthy"),
+    [
+        ("heard", "deaf", True),
+        ("idle", "deaf", True),
+        (None, "deaf", True),
+        ("waiting", "", True),
+        ("waiting", "deaf", False),
+    ],
+)
+def test_a_service_that_waits_for_a_microphone_is_given_a_while(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    audio: str | None,
+    deaf: str,
+    healthy: bool,
+) -> None:
+    monkeypatch.setattr(health, "_MICROPHONE_S", 0.1)
+    place, asked = Layout(str(tmp_path)), time.monotonic()
+    at = {"monotonic_s": asked + 0.5, "boot": boot_id()}
+    told = {"release": "r1", "healthy": True, "pid": os.getpid(), "detail": "x", "audio": audio}
+    write_json(place.health, {**told, "at": at})
+    found = health.wait_healthy(place, "r1", Alive(place), since=asked, wait_s=60, deaf=deaf)
+    assert found == (healthy, "x" if healthy else "deaf: x")
+    assert time.monotonic() < asked + 30
 
 
 def eventually(condition: Callable[[], bool], limit_s: float = 15.0) -> None:
@@ -154,7 +225,7 @@ def test_a_log_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.Monkey
     log = tmp_path / "service.log"
     command = ["sh", "-c", "for i in $(seq 200); do echo $(seq 100); done"]
     os.waitpid(detached(Supervisor(command, log, "r1").run), 0)
-    kept = sorted(tmp_path.iterdir())
+    kept = sorted(tmp_path.glob("service.log*"))
     assert [path.name for path in kept] == ["service.log", "service.log.1"]
     assert all(path.stat().st_size < 10_000 + (1 << 16) for path in kept)
 
@@ -179,11 +250,11 @@ def systemd(fake: FakeRemote, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """A device with a systemd of its user's, as far as its programs tell."""
     programs = fake.home / "bin"
     programs.mkdir()
-    named = {"systemctl": _SYSTEMCTL, "loginctl": _LOGINCTL, "journalctl": _JOURNALCTL}
-    for name, text in named.items():
+    for name, text in {"systemctl": _SYSTEMCTL, "loginctl": _LOGINCTL}.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(fake.home / "run"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     for name, text in {"bus": "", "linger": "Linger=yes\n"}.items():
         (fake.home / name).write_text(text)
@@ -192,43 +263,16 @@ def systemd(fake: FakeRemote, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         os.kill(int((fake.home / "pid").read_text()), 9)
 
 
-def test_systemd_is_given_the_unit_and_runs_it(
-    systemd: Path, fake: FakeRemote, tmp_path: Path
-) -> None:
-    bundle = stub_bundle(tmp_path / "bundle", root="edgeprune")
-    first = deploy(fake, bundle, root="edgeprune", health_timeout_s=10)
-    assert (first.service.kind, first.service.healthy) == ("systemd", True)
-    unit = systemd / ".config/systemd/user/edgeprune.service"
-    assert unit.read_bytes() == (bundle.folder / UNIT).read_bytes()
-    asked = (systemd / "asked").read_text().splitlines()
-    start = asked.index("daemon-reload")
-    assert asked[start : start + 4] == [
-        "daemon-reload",
-        "enable edgeprune.service",
-        "reset-failed edgeprune.service",
-        "restart edgeprune.service",
-    ]
-    assert "enable-linger" not in asked
-    assert logs(fake, root="edgeprune", count=7) == (
-        "journal of --user -u edgeprune.service -n 7 -o cat",
-    )
-    ill = stub_bundle(tmp_path / "ill", 2, root="edgeprune", fate="ill")
-    with pytest.raises(DeploymentError, match="runs again, healthy") as caught:
-        deploy(fake, ill, root="edgeprune", health_timeout_s=1)
-    assert "_SYSTEMD_INVOCATION_ID=123abc" in str(caught.value)
-    assert status(fake, root="edgeprune").service.healthy
-    assert unit.read_bytes() == (bundle.folder / UNIT).read_bytes()
-
-
 def test_systemd_that_refuses_leaves_the_old_service(
     systemd: Path, fake: FakeRemote, device: DeviceFolder, make: MakeBundle
 ) -> None:
+    old = deploy(fake, make(1), root=ROOT, health_timeout_s=10).release
+    (process,) = device.processes()
     (systemd / "refuse").touch()
-    with pytest.raises(
-        DeploymentError, match=r"enable edgeprune-[0-9a-f]{8}\.service failed: Access"
-    ):
-        deploy(fake, make(1), root=ROOT, health_timeout_s=2)
-    assert device.running is None
+    with pytest.raises(DeploymentError, match=r"reload failed: Access denied; .* runs on, healthy"):
+        deploy(fake, make(2), root=ROOT, health_timeout_s=2)
+    assert device.running == device.serving() == old
+    assert device.processes() == [process]
 
 
 def test_the_service_moves_to_systemd_and_back(
@@ -247,5 +291,6 @@ def test_the_service_moves_to_systemd_and_back(
     assert "sudo loginctl enable-linger" in str(back.service.reason)
     assert "enable-linger" in (systemd / "asked").read_text()
     assert len(device.processes()) == 1
+    assert not list((systemd / ".config").rglob("*.service")), "a login would start it again"
     (systemd / "may-linger").touch()
     assert deploy(fake, make(3), root=ROOT, health_timeout_s=10).service.kind == "systemd"

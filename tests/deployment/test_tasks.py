@@ -26,7 +26,7 @@ from edgeprune.tasks import deployment as tasks
 from edgeprune.tasks import way
 from tests.deployment.device import DeviceFolder
 from tests.deployment.stub_bundle import stub_bundle
-from tests.remote.sshd import HOME, Sshd, start_sshd
+from tests.remote.sshd import Sshd
 
 ROOT = "edgeprune"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,15 +46,6 @@ class StandIn:
     def bundle(self, facts: DeviceFacts) -> Artifact:
         self.asked = facts
         return Artifact("bundle", "key", self.made.folder.parent)
-
-
-@pytest.fixture
-def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    server = start_sshd(tmp_path / "sshd")
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -85,7 +76,7 @@ def test_a_release_is_deployed_watched_and_taken_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     context, name, report = Context(), str(target), tmp_path / "report.json"
-    device = DeviceFolder.of(sshd.home, ROOT, seen=HOME)
+    device = DeviceFolder.behind(sshd, ROOT)
     made = [
         stub_bundle(tmp_path / str(number) / "bundle", number, root=ROOT, fate=fate)
         for number, fate in ((1, "well"), (2, "well"), (3, "ill"))

@@ -5,24 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from edgeprune.remote.connection import SshRemote, connect
-from edgeprune.remote.secrets import PASSPHRASE_VARIABLE, PASSWORD_VARIABLE
-from tests.remote.sshd import Sshd, start_sshd
+from tests.remote.fixtures import nothing_of_the_users, sshd
+from tests.remote.sshd import Sshd
 
-
-@pytest.fixture(autouse=True)
-def nothing_of_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A home without keys or configuration, and no agent."""
-    home = tmp_path / "own"
-    (home / ".ssh").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(home))
-    for name in ("SSH_AUTH_SOCK", PASSPHRASE_VARIABLE, PASSWORD_VARIABLE):
-        monkeypatch.delenv(name, raising=False)
-    return home
+__all__ = ["nothing_of_the_users", "sshd"]
 
 
 @pytest.fixture(autouse=True)
@@ -34,14 +24,6 @@ def no_thread_is_left() -> Iterator[None]:
     while left := [thread for thread in threading.enumerate() if thread not in before]:
         assert time.monotonic() < deadline, left
         time.sleep(0.01)
-
-
-@pytest.fixture
-def sshd(tmp_path: Path) -> Iterator[Sshd]:
-    """A private server."""
-    server = start_sshd(tmp_path / "sshd")
-    yield server
-    server.stop()
 
 
 @pytest.fixture

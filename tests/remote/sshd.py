@@ -99,6 +99,12 @@ class Sshd:
         """What the server said."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def init(self) -> int:
+        """The first process of its namespaces, which is the server itself."""
+        (server,) = _children(self.process.pid)
+        return server
+
     def table(self, **changes: object) -> Ssh:
         """The table of a target that is this server."""
         values: dict[str, object] = {
@@ -127,7 +133,7 @@ class Sshd:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Nothing is answered meanwhile, neither to old connections nor to new ones."""
-        (server,) = _children(self.process.pid)
+        server = self.init
         os.kill(server, signal.SIGSTOP)
         self.signal_sessions(signal.SIGSTOP)
         try:

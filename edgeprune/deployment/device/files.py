@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import packages
 from .layout import PARTIAL, TRASH, DeviceError, Layout, sync_folder
 
 __all__ = [
@@ -129,6 +130,7 @@ def prune(layout: Layout, keep: int) -> list[str]:
     removed = ranked[max(keep, 2) :]
     for name in removed:
         layout.discard(layout.release(name))
+    packages.prune(layout, {_packages(layout, name) for name in layout.whole()})
     return sorted(removed)
 
 
@@ -141,6 +143,12 @@ def manifest(layout: Layout, release: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return dict(value)
+
+
+def _packages(layout: Layout, release: str) -> str:
+    """The digest of the packages that a release runs with; empty where it brings them."""
+    told = manifest(layout, release).get("packages")
+    return str(told.get("digest", "")) if isinstance(told, dict) else ""
 
 
 def _folder(layout: Layout, release: str) -> Path:

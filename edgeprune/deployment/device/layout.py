@@ -5,6 +5,7 @@
     releases/<id>/           a whole release; never changed, but to mend a damaged file
     releases/<id>.partial/   one that is being uploaded
     releases/<id>.trash/     one that is being removed
+    packages/<digest>/       what releases run with that the device installed by itself
     current                  a symbolic link to the release that runs
     history.json             the releases that became healthy, oldest first
     activation.json          the last switch: from, to, and how it ended
@@ -157,9 +158,11 @@ def write_json(path: Path, value: dict[str, Any], *, in_place_if_full: bool = Fa
         _write(part, content, "wb")
     except OSError as error:
         _unlink(part)
-        if not (in_place_if_full and error.errno == errno.ENOSPC and path.exists()):
+        there = path.stat().st_size if in_place_if_full and path.exists() else 0
+        # A longer value might end half way, and of a longer one before none may be left.
+        if error.errno != errno.ENOSPC or len(content) > there:
             raise
-        _write(path, content, "r+b")
+        _write(path, content.ljust(there), "r+b")
         return
     part.replace(path)
     sync_folder(path.parent)

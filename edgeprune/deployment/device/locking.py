@@ -10,13 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from .layout import DeviceError, Layout, boot_id, read_json, utc, write_json
 
-__all__ = ["acquire", "guarded", "holder", "release", "renew"]
+__all__ = ["acquire", "busy", "guarded", "holder", "keeper", "release", "renew"]
 
 _POLL_S = 0.05
 
@@ -35,6 +35,21 @@ def guarded(layout: Layout, wait_s: float) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def busy(layout: Layout) -> bool:
+    """Whether a step is under way."""
+    try:
+        handle = os.open(layout.guard, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def acquire(
@@ -73,6 +88,20 @@ def renew(layout: Layout, token: str) -> None:
             "the lock ran out, and another deployment took it", kind="lock", hint="deploy again"
         )
     _write(layout, record)
+
+
+def keeper(layout: Layout, token: str) -> Callable[[], None]:
+    """What keeps the lease during a long step: to be called often, with the guard held."""
+    pause_s = float(read_json(layout.lock).get("lease_s", 0.0)) / 3
+    renewed = time.monotonic()
+
+    def keep() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed > pause_s:
+            renew(layout, token)
+            renewed = time.monotonic()
+
+    return keep
 
 
 def release(layout: Layout, token: str) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import activation, files, locking, service
+from . import activation, files, health, locking, packages, service
 from .layout import PARTIAL, DeviceError, Layout, read_json
 
 __all__ = ["REQUESTS", "answer"]
@@ -85,12 +85,26 @@ def _complete(layout: Layout, job: Job, guard: int) -> Any:
     if job["packed"]:
         files.unpack(layout, job["release"], wanted, job["packed"])
     wrong = files.complete(layout, job["release"], wanted)
-    healthy = activation.observe(layout)["healthy"]
+    healthy = health.observe(layout)["healthy"]
     return {"wrong": wrong, "running": layout.running(), "healthy": healthy}
 
 
 def _remove_failed(layout: Layout, job: Job, guard: int) -> Any:
     return files.remove_failed(layout, job["release"])
+
+
+def _install(layout: Layout, job: Job, guard: int) -> Any:
+    done = packages.install(layout, job, locking.keeper(layout, job["token"]))
+    locking.renew(layout, job["token"])
+    return done
+
+
+def _keep_packages(layout: Layout, job: Job, guard: int) -> Any:
+    packages.keep(layout, job["digest"], job["record"])
+
+
+def _drop_packages(layout: Layout, job: Job, guard: int) -> Any:
+    packages.drop(layout)
 
 
 def _activate(layout: Layout, job: Job, guard: int) -> Any:
@@ -115,6 +129,7 @@ def _status(layout: Layout, job: Job) -> Any:
         "partial": _partial(layout),
         "service": _served(layout),
         "activation": read_json(layout.activation),
+        "busy": locking.busy(layout),
         "lock": locking.holder(layout),
         "disk": _disk(layout),
         "machine": platform.machine(),
@@ -126,7 +141,7 @@ def _status(layout: Layout, job: Job) -> Any:
 def _served(layout: Layout) -> dict[str, Any]:
     record = read_json(layout.service)
     known = {name: record.get(name) for name in ("kind", "reason", "since", "release")}
-    return {**known, **activation.observe(layout)}
+    return {**known, **health.observe(layout)}
 
 
 def _release_facts(layout: Layout, name: str) -> dict[str, Any]:
@@ -170,6 +185,9 @@ REQUESTS: dict[str, Callable[[Layout, Job], Any]] = {
     "stage": _alone(_stage),
     "complete": _alone(_complete),
     "remove_failed": _alone(_remove_failed),
+    "install": _alone(_install),
+    "keep_packages": _alone(_keep_packages),
+    "drop_packages": _alone(_drop_packages),
     "activate": _alone(_activate),
     "settle": _alone(_settle),
     "prune": _alone(_prune),

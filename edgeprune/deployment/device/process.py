@@ -11,7 +11,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Child", "detached", "identity", "is_alive", "output", "started", "stop"]
+__all__ = [
+    "Child",
+    "detached",
+    "identity",
+    "is_alive",
+    "output",
+    "runtime_folder",
+    "started",
+    "stop",
+]
 
 #: A program that was started.
 Child = subprocess.Popen[bytes]
@@ -25,9 +34,8 @@ def output(command: Sequence[str], timeout_s: float = 30.0) -> tuple[int, str]:
     program = shutil.which(command[0])
     if program is None:
         return 127, f"{command[0]} is not installed"
-    environment = dict(os.environ)
     # A login without PAM does not get the variable that systemctl --user needs.
-    environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime_folder())}
     try:
         done = subprocess.run(
             [program, *command[1:]],
@@ -43,6 +51,11 @@ def output(command: Sequence[str], timeout_s: float = 30.0) -> tuple[int, str]:
     except OSError as error:
         return 126, f"{command[0]}: {error.strerror}"
     return done.returncode, done.stdout.decode("utf-8", errors="replace").strip()
+
+
+def runtime_folder() -> Path:
+    """The user's folder for what is gone with the boot."""
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
 
 
 def started(command: Sequence[str]) -> Child:
@@ -82,7 +95,8 @@ def detached(work: Callable[[], None], keep: Sequence[int] = ()) -> int:
 def identity(pid: int) -> dict[str, Any] | None:
     """A process so that another one of the same id is not taken for it; none for a dead one."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        # Not /proc/<pid>/stat: qemu-user shows a forked process its parent's start time there.
+        text = Path(f"/proc/{pid}/task/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # proc(5): the name, in parentheses, may hold anything; the start time is the 22nd field.

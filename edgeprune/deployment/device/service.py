@@ -6,23 +6,21 @@ Both run the command of the release's unit file, so that there is one place whic
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
-import re
-from pathlib import Path
+import time
 from typing import Any, Protocol
 
 from .layout import DeviceError, Layout, boot_id, read_json, utc, write_json
 from .process import detached, identity, is_alive, output, stop
 from .supervisor import BEGINNING, Supervisor
+from .systemd import SystemdUnit, lingers, manager_fails
+from .unit import command_of
 
-__all__ = ["ProcessService", "Service", "SystemdService", "choose", "exec_start", "recorded"]
+__all__ = ["ProcessService", "Service", "SystemdService", "choose", "disable_others", "recorded"]
 
-UNIT = "unit/edgeprune.service"
-_DEFAULT_ROOT = "edgeprune"
 #: How long the service has for an orderly end.
 _PATIENCE_S = 10.0
-_SYSTEMCTL = ("systemctl", "--user")
+_POLL_S = 0.01
 
 
 class Service(Protocol):
@@ -36,8 +34,20 @@ class Service(Protocol):
     kind: str
     reason: str
 
+    def try_out(self, release: str) -> None:
+        """Make ready for a trial of a release, whatever ``current`` points to.
+
+        Nothing is started or stopped, and a boot still starts what ``current`` points to.
+
+        Raises:
+            DeviceError: it can't be tried.
+        """
+
+    def follow_current(self) -> None:
+        """End a trial: from the next start on, run what ``current`` points to."""
+
     def start(self, release: str) -> None:
-        """Run a release's command from now on.
+        """Run a release, which is the one on trial or else the one of ``current``.
 
         Raises:
             DeviceError: it can't be started.
@@ -64,58 +74,53 @@ class SystemdService:
 
     kind = "systemd"
 
-    def __init__(self, layout: Layout, reason: str = "") -> None:
-        """Name the unit after the folder, so that two installations don't share one."""
+    def __init__(self, layout: Layout) -> None:
+        """Name the unit."""
         self._layout = layout
-        self.unit = unit_name(layout.root)
-        self.reason = reason or f"systemd keeps {self.unit} running, from boot on"
+        self._unit = SystemdUnit(layout)
+        self.reason = f"systemd keeps {self._unit.name} running, from boot on"
+
+    def try_out(self, release: str) -> None:
+        """Give systemd the release's unit until the next boot."""
+        self._unit.try_out(release)
+
+    def follow_current(self) -> None:
+        """Give systemd the unit of ``current``, now and at every boot."""
+        self._unit.follow_current()
 
     def start(self, release: str) -> None:
-        """Install the release's unit, enable it and start it.
-
-        Raises:
-            DeviceError: systemd refuses.
-        """
-        text = (self._layout.release(release) / UNIT).read_bytes()
-        path = _unit_folder() / self.unit
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".new")
-        part.write_bytes(text)
-        part.replace(path)
-        _record(self._layout, self, release)
-        _systemctl("daemon-reload")
-        _systemctl("enable", self.unit)
-        # A unit that failed too often before is refused a start without it.
-        output([*_SYSTEMCTL, "reset-failed", self.unit])
-        _systemctl("restart", self.unit)
+        """Start the unit."""
+        _record(self._layout, self, release, epoch_s=round(time.time(), 3))
+        self._unit.restart()
 
     def stop(self) -> None:
         """Stop the unit, if there is one."""
-        output([*_SYSTEMCTL, "stop", self.unit])
+        self._unit.stop()
 
     def disable(self) -> None:
-        """Stop it, and keep it from starting at boot."""
-        output([*_SYSTEMCTL, "disable", "--now", self.unit])
+        """Stop it, and take it from systemd."""
+        self._unit.remove()
 
     def alive(self) -> bool:
         """Whether it runs, or is about to run again."""
-        state = output([*_SYSTEMCTL, "show", "--property=ActiveState", "--value", self.unit])[1]
-        return state in ("active", "activating", "reloading")
+        return self._unit.show("ActiveState") in ("active", "activating", "reloading")
 
     def log(self, count: int) -> str:
         """Its last lines since it was started."""
-        shown = output([*_SYSTEMCTL, "show", "--property=InvocationID", "--value", self.unit])[1]
-        command = self.log_command(count, follow=False)
-        return output([*command, f"_SYSTEMD_INVOCATION_ID={shown}"] if shown else command)[1]
+        begun = read_json(self._layout.service).get("epoch_s", 0)
+        return output([*self.log_command(count, follow=False), f"--since=@{begun}"])[1]
 
     def log_command(self, count: int, *, follow: bool) -> list[str]:
         """What prints its last lines."""
         more = ["-f"] if follow else []
-        return ["journalctl", "--user", "-u", self.unit, "-n", str(count), "-o", "cat", *more]
+        return ["journalctl", "--user", "-u", self._unit.name, "-n", str(count), "-o", "cat", *more]
 
 
 class ProcessService:
-    """A process in a session of its own, with a supervisor that starts it again."""
+    """A process in a session of its own, with a supervisor that starts it again.
+
+    It runs its release's folder, whatever ``current`` points to, and nothing starts it at boot.
+    """
 
     kind = "process"
 
@@ -124,16 +129,32 @@ class ProcessService:
         self._layout = layout
         self.reason = reason
 
+    def try_out(self, release: str) -> None:
+        """Look whether the release can be started."""
+        command_of(self._layout, release)
+
+    def follow_current(self) -> None:
+        """Nothing is to be done: a start names its release."""
+
     def start(self, release: str) -> None:
         """Start the release's command.
 
         Raises:
-            DeviceError: its unit file does not say how.
+            DeviceError: its unit file does not say how, or the disk is full.
         """
-        text = (self._layout.release(release) / UNIT).read_text(encoding="utf-8")
-        supervisor = Supervisor(exec_start(text, Path.cwd()), self._layout.log, release)
-        process = identity(detached(supervisor.run)) or {}
-        _record(self._layout, self, release, **process, boot=boot_id())
+        supervisor = Supervisor(command_of(self._layout, release), self._layout.log, release)
+
+        def serve() -> None:
+            # Recorded by itself: whatever dies, no service runs that nobody knows of.
+            process = identity(os.getpid()) or {}
+            _record(self._layout, self, release, **process, boot=boot_id())
+            supervisor.run()
+
+        child = detached(serve)
+        while self._process().get("pid") != child:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                raise DeviceError(f"{self._layout.service} can't be written", kind="service")
+            time.sleep(_POLL_S)
 
     def stop(self) -> None:
         """Stop it, if it runs."""
@@ -176,11 +197,13 @@ class ProcessService:
 
 def choose(layout: Layout) -> Service:
     """Systemd where the user's manager answers and outlives the login, else a process."""
-    code, told = output([*_SYSTEMCTL, "show-environment"])
-    if code != 0:
-        why = told.splitlines()[0] if told else f"systemctl ended with {code}"
-        return ProcessService(layout, f"no systemd for the user ({why}): not started at boot")
-    if not (_lingers() or (output(["loginctl", "enable-linger"])[0] == 0 and _lingers())):
+    why = manager_fails()
+    if why:
+        return ProcessService(
+            layout,
+            f"no systemd for the user ({why}): not started at boot; deploy again after one",
+        )
+    if not lingers():
         user = getpass.getuser()
         return ProcessService(
             layout,
@@ -198,65 +221,14 @@ def recorded(layout: Layout) -> Service | None:
     return ProcessService(layout) if kind == ProcessService.kind else None
 
 
+def disable_others(layout: Layout, service: Service) -> None:
+    """Let a service be the only one that keeps the agent running, now and at boot."""
+    kinds: tuple[Service, ...] = (SystemdService(layout), ProcessService(layout))
+    for each in kinds:
+        if each.kind != service.kind:
+            each.disable()
+
+
 def _record(layout: Layout, service: Service, release: str, **more: Any) -> None:
     facts = {"kind": service.kind, "reason": service.reason, "release": release, "since": utc()}
     write_json(layout.service, {**facts, **more}, in_place_if_full=True)
-
-
-def exec_start(unit: str, home: Path) -> list[str]:
-    """The command of a unit file, as systemd reads it (systemd.service, Command lines).
-
-    Raises:
-        DeviceError: it has none, or one in a notation that is not understood.
-    """
-    lines = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
-    if len(lines) != 1:
-        raise DeviceError(f"{UNIT} has {len(lines)} lines ExecStart=", kind="service")
-    text = lines[0].partition("=")[2].strip()
-    words = []
-    for match in re.finditer(r'"((?:[^"\\]|\\.)*)"(?=\s|$)|([^\s"\\]+)(?=\s|$)|(\S+)', text):
-        if match[3] is not None:
-            raise DeviceError(f"{UNIT}: {match[3]!r} is not understood", kind="service")
-        word = match[2] if match[1] is None else re.sub(r"\\(.)", r"\1", match[1])
-        words.append(_expanded(word, home))
-    if not words:
-        raise DeviceError(f"{UNIT} names no program", kind="service")
-    return words
-
-
-def unit_name(root: Path) -> str:
-    """What the unit of an installation is called."""
-    if root == Path.cwd() / _DEFAULT_ROOT:
-        return "edgeprune.service"
-    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
-    return f"edgeprune-{digest}.service"
-
-
-def _expanded(word: str, home: Path) -> str:
-    def piece(match: re.Match[str]) -> str:
-        known = {"%%": "%", "$$": "$", "%h": str(home)}
-        if match[0] not in known:
-            raise DeviceError(f"{UNIT}: {match[0]!r} is not understood", kind="service")
-        return known[match[0]]
-
-    return re.sub(r"%.?|\$.?", piece, word)
-
-
-def _unit_folder() -> Path:
-    settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(settings) / "systemd" / "user"
-
-
-def _systemctl(*arguments: str) -> None:
-    code, told = output([*_SYSTEMCTL, *arguments])
-    if code != 0:
-        raise DeviceError(
-            f"systemctl --user {' '.join(arguments)} failed: {told}",
-            kind="service",
-            hint="systemctl --user status shows more, on the host",
-        )
-
-
-def _lingers() -> bool:
-    told = output(["loginctl", "show-user", getpass.getuser(), "--property=Linger"])[1]
-    return told == "Linger=yes"
