@@ -198,6 +198,9 @@ def _class_at(
     node: Any = table
     current: type[Declaration] | None = cls
     for part in location:
+        if isinstance(part, int) and isinstance(node, list):
+            node = node[part]
+            continue
         if current is None or not isinstance(part, str) or part not in current.model_fields:
             return None
         node = node.get(part, {}) if isinstance(node, Mapping) else {}

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from edgeprune.declaration import Declaration, declarations_in
+from edgeprune.fleet_target import Inventory
 from edgeprune.recipe import Recipe
 from edgeprune.reports import Report
 from edgeprune.target import Target
@@ -30,7 +31,8 @@ Every recipe key can be overridden with `--set key=value`, every target key with
 def reference() -> str:
     """The reference as Markdown: a table for every table of options."""
     lines = [_HEAD]
-    for title, cls in (("Recipes", Recipe), ("Targets", Target)):
+    pages = (("Recipes", Recipe), ("Targets", Target), ("Inventories of fleets", Inventory))
+    for title, cls in pages:
         lines.append(f"## {title}\n")
         for prefix, table in _tables(cls, ""):
             lines += [_heading(prefix, table), ""]
@@ -53,8 +55,9 @@ def report_schema() -> str:
 def _tables(cls: type[Declaration], prefix: str) -> Iterator[tuple[str, type[Declaration]]]:
     yield prefix, cls
     for name, field in cls.model_fields.items():
+        key = f"[{name}]" if get_origin(field.annotation) is tuple else name
         for inner in declarations_in(field.annotation):
-            yield from _tables(inner, f"{prefix}.{name}" if prefix else name)
+            yield from _tables(inner, f"{prefix}.{key}" if prefix else key)
 
 
 def _heading(prefix: str, table: type[Declaration]) -> str:

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from edgeprune.cores import CORES, QEMU_BOARDS, CoreName
 from edgeprune.declaration import Declaration, load, option
 from edgeprune.errors import DeclarationError
+from edgeprune.fleet_target import Fleet
 from edgeprune.ssh_target import Ssh
 
 __all__ = ["Budgets", "Memory", "Target"]
@@ -85,6 +86,7 @@ class Target(Declaration):
     memory: Memory | None = option("memories of a microcontroller", default=None)
     device: Literal["emulator", "qemu", "host", "ssh"] = option("what runs the image")
     ssh: Ssh | None = option("the host of device = 'ssh'", default=None)
+    fleet: Fleet | None = option("several hosts in the place of ssh.host", default=None)
     toolchain: Literal["zig", "arm-none-eabi-gcc", "host"] = option(
         "what compiles it", default="zig"
     )
@@ -103,8 +105,11 @@ class Target(Declaration):
         if self.device == "ssh" or CORES[self.core].linux:
             _check_ssh(self)
             return self
-        if self.ssh is not None:
-            raise ValueError(f"ssh is a table of device = 'ssh', not of device = {self.device!r}")
+        for table in ("ssh", "fleet"):
+            if getattr(self, table) is not None:
+                raise ValueError(
+                    f"{table} is a table of device = 'ssh', not of device = {self.device!r}"
+                )
         for key in ("bundle_mib", "rss_mib"):
             if getattr(self.budgets, key) is not None:
                 raise ValueError(f"budgets.{key} can't be measured on device = {self.device!r}")
@@ -146,7 +151,10 @@ class Target(Declaration):
         Raises:
             DeclarationError: naming file and key.
         """
-        return load(cls, path, settings)
+        target = load(cls, path, settings)
+        if target.fleet is None or "fleet.inventory" in (settings or {}):
+            return target
+        return target.model_copy(update={"fleet": target.fleet.beside(path)})
 
     def ssh_table(self) -> Ssh:
         """How the target is reached over SSH.
@@ -173,6 +181,8 @@ def _check_ssh(target: Target) -> None:
         )
     if target.ssh is None:
         raise ValueError("ssh is missing; device = 'ssh' needs the table, with the host in it")
+    if target.fleet is not None and target.ssh.host is not None:
+        raise ValueError("ssh.host is one host, and fleet names several; one of them is too many")
     if target.memory is not None:
         raise ValueError("memory is of a microcontroller; device = 'ssh' has none")
     if target.toolchain != "zig":

@@ -53,8 +53,8 @@ def test_a_light_room_never_names_tensorflow_or_a_training_room(room: str) -> No
 
 def test_declarations_know_no_room() -> None:
     known = {"edgeprune.declaration", "edgeprune.cores", "edgeprune.errors"}
-    known |= {"edgeprune.ssh_target"}
-    names = ("target.py", "ssh_target.py", "cores.py", "declaration.py")
+    known |= {"edgeprune.ssh_target", "edgeprune.fleet_target"}
+    names = ("target.py", "ssh_target.py", "fleet_target.py", "cores.py", "declaration.py")
     files = [PACKAGE / name for name in names]
     recipe = list((PACKAGE / "recipe").glob("*.py"))
     assert recipe

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgeprune.model_pipeline import ModelPipeline
     from edgeprune.pipeline import Pipeline
     from edgeprune.ssh_target import Ssh
+    from edgeprune.target import Target
 
 __all__ = [
     "BUILD",
@@ -27,6 +28,8 @@ __all__ = [
     "console",
     "open_model_pipeline",
     "open_pipeline",
+    "read_target",
+    "say",
     "ssh_table",
 ]
 
@@ -44,6 +47,11 @@ OPTIONS = {
     "optimize": "speed, size or balanced; the target's choice if left out",
     "set_": "override a key: --set pruning.sparsity=0.6, --set target.clock_mhz=80; repeatable",
     "explain": "say which input changed when a stage runs",
+    "host": "hosts of a fleet, by their names: kitchen-1,kitchen-2",
+    "parallel": "how many hosts of a fleet at a time",
+    "canary": "how many hosts of a fleet go first and have to meet the budgets",
+    "max_failures": "how many hosts of a fleet may fail; after one more nothing new begins",
+    "roll_back": "of a fleet: when more fail, let every host that was updated go back",
 }
 
 #: Options that may be given several times.
@@ -127,17 +135,26 @@ def open_model_pipeline(
     )
 
 
+def read_target(target: str, set_: Iterable[str]) -> Target:
+    """Read a target that is reached over SSH, with overrides laid over it.
+
+    Raises:
+        DeclarationError: in the target or an override.
+    """
+    from edgeprune import resources
+    from edgeprune.target import Target
+
+    settings = _target_settings(set_, None, "this task reads no recipe")
+    return Target.read(resources.find("targets", target), settings)
+
+
 def ssh_table(target: str, set_: Iterable[str]) -> Ssh:
     """Read how a target is reached over SSH, with overrides laid over it.
 
     Raises:
         DeclarationError: in the target or an override, or for a target of another device.
     """
-    from edgeprune import resources
-    from edgeprune.target import Target
-
-    settings = _target_settings(set_, None, "this task reads no recipe")
-    return Target.read(resources.find("targets", target), settings).ssh_table()
+    return read_target(target, set_).ssh_table()
 
 
 def _target_settings(set_: Iterable[str], optimize: str | None, reason: str) -> dict[str, object]:
@@ -182,12 +199,12 @@ def _workshop(target: str, of_target: dict[str, object], explain: bool) -> dict[
         "build": BUILD,
         "store": store,
         "progress": progress.for_stream(),
-        "say": _say,
+        "say": say,
         "explain": explain,
     }
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Print a line, above the bars where there are any.
 
     A bar owns the terminal's last row and moves it for what goes through ``sys.stdout`` alone.

@@ -8,6 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from edgeprune.tasks.command import command, console, open_model_pipeline, open_pipeline
+from edgeprune.tasks.fleet import check_no_host, deploy_to_fleet, fleet_settings, on_host
 
 if TYPE_CHECKING:
     from edgeprune.model_pipeline import ModelPipeline
@@ -34,7 +35,7 @@ def ship(
 
     Clips, features, training, pruning, int8, C, image, measurement, budgets; with --model the way
     begins at a .tflite file. For a target over SSH the network is also deployed before it is
-    measured there.
+    measured there; of a fleet, the canaries are measured.
 
     Exit code 0 when every budget is met, 1 when one is not, 2 on an error in what was given.
     """
@@ -43,6 +44,8 @@ def ship(
     pipeline = _open(recipe, model, labels, target, set_, explain, optimize)
     if isinstance(pipeline, Pipeline) and pipeline.target.device == "ssh":
         _deploy(pipeline)
+        if pipeline.target.fleet is not None:
+            return
     _judge(pipeline, profile=False)
 
 
@@ -147,20 +150,32 @@ def build(
     pipeline.say(str(folder))
 
 
-@command()
+@command(online="over SSH: let the device install its Python packages by itself (ssh.online)")
 def deploy(
     c: Context,
     recipe: str = _RECIPE,
     target: str = _TARGET,
     set_: list[str] | None = None,
     explain: bool = False,
+    online: bool = False,
+    parallel: str | None = None,
+    canary: str | None = None,
+    max_failures: str | None = None,
+    roll_back: bool = False,
+    host: str | None = None,
 ) -> None:
     """Put the network onto the device and start it.
 
     Over SSH a release must answer a golden clip there, and its service must become healthy; else
     the release that ran before runs on.
+
+    To a fleet it goes in waves: the canaries first, whose budgets are checked, then the rest. Exit
+    code 0 when every host runs its release, 1 when one does not, 2 on an error in what was given,
+    130 after Ctrl-C.
     """
-    _deploy(open_pipeline(recipe, target, set_ or (), explain))
+    chosen = [*(set_ or ()), *(["target.ssh.online=true"] if online else [])]
+    chosen += fleet_settings(parallel, canary, max_failures, roll_back)
+    _deploy(open_pipeline(recipe, target, chosen, explain), host)
 
 
 @command(profile="show the instructions of every layer and function")
@@ -174,12 +189,14 @@ def check(
     set_: list[str] | None = None,
     explain: bool = False,
     profile: bool = False,
+    host: str | None = None,
 ) -> None:
     """Measure on the device; judge by the budgets.
 
     Exit code 0 when every budget is met, 1 when one is not, 2 on an error in what was given.
     """
-    _judge(_open(recipe, model, labels, target, set_, explain, optimize), profile=profile)
+    pipeline = _open(recipe, model, labels, target, set_, explain, optimize)
+    _judge(on_host(pipeline, host), profile=profile)
 
 
 def _open(
@@ -231,7 +248,11 @@ def _examine(
     publish_files(room.examination_files(found, source, pipeline.recipe, json=json_, write=write))
 
 
-def _deploy(pipeline: Pipeline) -> None:
+def _deploy(pipeline: Pipeline, host: str | None = None) -> None:
+    if pipeline.target.fleet is not None:
+        deploy_to_fleet(pipeline, host)
+        return
+    check_no_host(pipeline.target, host)
     if pipeline.target.device == "ssh":
         from edgeprune.deployment.delivery import deliver as deliver_over_ssh
 
@@ -246,10 +267,12 @@ def _judge(pipeline: Pipeline | ModelPipeline, *, profile: bool) -> None:
     from edgeprune import deliver, tables
     from edgeprune.reports import show
 
+    # A target without an image is told before anything is measured.
+    image = deliver.linked_image(pipeline) if profile else None
     report = pipeline.report()
-    if profile:
+    if image is not None:
         parts = deliver.count(pipeline)
-        layers = tables.layer_table(deliver.linked_image(pipeline), parts[0][1])
+        layers = tables.layer_table(image, parts[0][1])
         console().print(layers, tables.function_table(parts), sep="\n\n")
     show(report, console())
     folder = deliver.publish_report(pipeline, report)
