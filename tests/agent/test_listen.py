@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, call
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from edgeprune.agent.edgeprune_agent.engine import open_engine
 from edgeprune.agent.edgeprune_agent.health import HealthFile
 from edgeprune.agent.edgeprune_agent.hearing import Hearing
 from edgeprune.agent.edgeprune_agent.listening import Listener
+from edgeprune.agent.edgeprune_agent.mqtt import Publisher
 from tests.agent.conftest import Device
 from tests.agent.tone_bundle import FRONTEND, RELEASE, Parts, tone, write_wav
 
@@ -259,6 +261,28 @@ def test_a_microphone_is_healthy_while_it_gives_audio(
     found = _health(tmp_path / "health.json")
     assert (found["healthy"], found["audio"]) == (healthy, audio)
     assert "a microphone" in found["detail"] or "the microphone" in found["detail"]
+
+
+def test_a_broker_is_told_whether_anything_is_heard(bundle: Path) -> None:
+    engine = open_engine(open_bundle(bundle, ()), runtime="native")
+    detector = Detector(engine.labels, thresholds={}, threshold=0.7, smoothing=1, refractory_s=0)
+    publisher = Mock(spec=Publisher, published=0, dropped=0)
+    listener = Listener(
+        engine,
+        detector,
+        every=1,
+        status_s=99,
+        health=HealthFile(None, RELEASE),
+        publisher=publisher,
+    )
+
+    class Unplugged(_Silent):
+        def blocks(self, stop: object) -> Any:
+            for self.missing in (None, "pulled out", None):
+                yield Block(np.zeros(320, np.int16), time.monotonic())
+
+    listener.run(Unplugged(), threading.Event())
+    assert publisher.hearing.call_args_list == [call(True), call(False), call(True)]
 
 
 @pytest.mark.parametrize(

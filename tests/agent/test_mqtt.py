@@ -96,6 +96,18 @@ def test_an_order_is_not_carried_out_an_hour_later() -> None:
     assert (publisher.published, publisher.dropped) == (1, 1)
 
 
+def test_a_device_without_a_microphone_is_not_available() -> None:
+    publisher, client = _publisher(discovery="")
+    publisher.hearing(False)
+    client.connect()
+    for hears in (False, True, True, False):
+        publisher.hearing(hears)
+    assert [payload for _, payload, _ in client.sent] == ["offline", "online", "offline"]
+    assert {(topic, kept) for topic, _, kept in client.sent} == {
+        ("edgeprune/kitchen/availability", True)
+    }
+
+
 def test_names_are_made_fit_for_home_assistant_and_passwords_are_not_shown() -> None:
     _, client = _publisher(node="Küche/2", password="secret")  # noqa: S106
     client.connect()

@@ -161,7 +161,10 @@ class Listener:
         if hearing.audio in (None, self._audio):
             return
         self._audio = hearing.audio
-        kind = "warning" if hearing.audio in (WAITING, SILENT) else "audio"
+        deaf = hearing.audio in (WAITING, SILENT)
+        if self._publisher is not None:
+            self._publisher.hearing(not deaf)
+        kind = "warning" if deaf else "audio"
         line = {"audio": hearing.audio, "source": source.name, "message": hearing.detail}
         emit({"kind": kind, **line, "utc": now()["utc"]})
 

@@ -82,6 +82,7 @@ class Publisher:
         self._broker, self._client = broker, client
         self._labels, self._release = list(labels), release
         self._availability = f"{broker.base}/availability"
+        self._hears = True
         client.start(broker, (self._availability, _OFFLINE), self._announce)
 
     def detection(self, line: Mapping[str, Any]) -> None:
@@ -91,6 +92,12 @@ class Publisher:
             self.published += 1
         else:
             self.dropped += 1
+
+    def hearing(self, hears: bool) -> None:
+        """Say whether the device hears anything; one without a microphone is not available."""
+        if hears != self._hears:
+            self._hears = hears
+            self._tell_availability()
 
     def close(self) -> None:
         """Say that the device is gone, and disconnect."""
@@ -102,7 +109,11 @@ class Publisher:
         if self._broker.discovery:
             topic = f"{self._broker.discovery}/event/{self._identity()}/keyword/config"
             self._client.publish(topic, json.dumps(self._entity()), retain=True)
-        self._client.publish(self._availability, _ONLINE, retain=True)
+        self._tell_availability()
+
+    def _tell_availability(self) -> None:
+        payload = _ONLINE if self._hears else _OFFLINE
+        self._client.publish(self._availability, payload, retain=True)
 
     def _entity(self) -> dict[str, Any]:
         """As Home Assistant's documentation of ``event.mqtt`` asks for it."""
