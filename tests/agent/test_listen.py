@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, call
@@ -26,6 +25,7 @@ from edgeprune.agent.edgeprune_agent.listening import Listener
 from edgeprune.agent.edgeprune_agent.mqtt import Publisher
 from tests.agent.conftest import Device
 from tests.agent.tone_bundle import FRONTEND, RELEASE, Parts, tone, write_wav
+from tests.agent.waiting import wait_for
 
 
 def _scene() -> np.ndarray:
@@ -141,16 +141,6 @@ def test_wrong_options_are_told(
     assert message in answer.last["message"]
 
 
-def _wait(what: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("waited in vain")
-
-
 def _health(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return found
@@ -163,7 +153,7 @@ def test_a_service_hears_through_a_fifo_and_ends_by_sigterm(
     os.mkfifo(fifo)
     options = ("--health-file", file, "--status-s", 0.2)
     with device.start(bundle, *NATIVE, fifo, *options) as service:
-        waiting = _wait(lambda: _health(file))
+        waiting = wait_for(lambda: _health(file))
         assert (waiting["healthy"], waiting["detail"]) == (True, "waiting for audio")
         assert waiting["audio"] == "idle"
         with fifo.open("wb", buffering=0) as audio:
@@ -171,9 +161,9 @@ def test_a_service_hears_through_a_fifo_and_ends_by_sigterm(
             lines: list[dict[str, Any]] = []
             while "high" not in [label for label, _ in _heard(lines)]:
                 lines.append(service.line())
-            _wait(lambda: _health(file)["audio"] == "heard")
+            wait_for(lambda: _health(file)["audio"] == "heard")
             first = _health(file)
-            _wait(lambda: _health(file)["at"]["monotonic_s"] > first["at"]["monotonic_s"])
+            wait_for(lambda: _health(file)["at"]["monotonic_s"] > first["at"]["monotonic_s"])
             service.process.send_signal(signal.SIGTERM)
             rest = [json.loads(line) for line in service.stdout]
             assert service.process.wait(20) == 0

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from tests.agent.arecord_stand_in import ABSENT, OTHER_RATE, PULLED_OUT, STALL, 
 from tests.agent.conftest import Device, Service
 from tests.agent.speaking import spoken
 from tests.agent.tone_bundle import RELEASE, tone
+from tests.agent.waiting import wait_for
 
 LISTEN = ("listen", "--runtime", "native", "--health-file", "health.json")
 
@@ -40,16 +40,6 @@ def stand_in(tmp_path: Path, device: Device) -> StandIn:
     found.has("scene", _scene())
     device.environment["PATH"] = f"{found.folder}:{device.environment['PATH']}"
     return found
-
-
-def _wait(what: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")
 
 
 def _health(device: Device) -> dict[str, Any]:
@@ -74,7 +64,7 @@ def _stopped(service: Service) -> list[dict[str, Any]]:
 def _hears(service: Service, device: Device, source: str) -> dict[str, Any]:
     """That both words are heard in real time; the summary."""
     lines = _lines_to(service, "high")
-    _wait(lambda: _health(device)["audio"] == "heard")
+    wait_for(lambda: _health(device)["audio"] == "heard")
     healthy = _health(device)
     summary = _stopped(service)[-1]
     assert [line["kind"] for line in lines] == ["audio", "detection", "detection"]
@@ -105,8 +95,8 @@ def test_without_microphone_the_service_waits_and_says_so_once(
 ) -> None:
     stand_in.does(ABSENT)
     with device.start(bundle, *LISTEN) as service:
-        waiting = _wait(lambda: (told := _health(device))["audio"] == "waiting" and told)
-        _wait(lambda: len(stand_in.calls()) == 2)
+        waiting = wait_for(lambda: (told := _health(device))["audio"] == "waiting" and told)
+        wait_for(lambda: len(stand_in.calls()) == 2)
         lines = _stopped(service)
     assert waiting["healthy"] is True
     assert waiting["detail"] == (
@@ -124,7 +114,7 @@ def test_a_microphone_that_is_pulled_out_is_waited_for(
     stand_in.does("play('scene')" + PULLED_OUT, "play('scene'); " + STALL)
     with device.start(bundle, *LISTEN) as service:
         lines = _lines_to(service, "high")
-        _wait(lambda: _health(device)["audio"] == "waiting")
+        wait_for(lambda: _health(device)["audio"] == "waiting")
         assert "read error: No such device" in _health(device)["detail"]
         lines += _lines_to(service, "high")
         summary = _stopped(service)[-1]
@@ -149,10 +139,10 @@ def test_a_killed_agent_leaves_no_arecord(bundle: Path, device: Device, stand_in
     stand_in.has("long", tone(400, 30_000))
     stand_in.does("play('long')")
     with device.start(bundle, *LISTEN) as service:
-        _wait(lambda: _health(device)["audio"] == "heard")
+        wait_for(lambda: _health(device)["audio"] == "heard")
         service.process.kill()
         (pid,) = stand_in.pids()
-        _wait(lambda: not Path(f"/proc/{pid}").exists())
+        wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_nothing_is_detected_across_a_gap(bundle: Path) -> None:
@@ -206,7 +196,7 @@ def test_a_real_arecord_is_heard(bundle: Path, device: Device, alsa: Path) -> No
 
 def test_a_real_arecord_says_what_is_missing(bundle: Path, device: Device, alsa: Path) -> None:
     with device.start(bundle, *LISTEN, "--device", "plughw:CARD=Nobody") as service:
-        waiting = _wait(lambda: (told := _health(device))["audio"] == "waiting" and told)
+        waiting = wait_for(lambda: (told := _health(device))["audio"] == "waiting" and told)
         _stopped(service)
     assert waiting["detail"] == (
         "waiting for a microphone: arecord: audio open error: No such device "

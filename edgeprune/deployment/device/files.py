@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import packages
-from .layout import PARTIAL, TRASH, DeviceError, Layout, sync_folder
+from .layout import PARTIAL, TRASH, DeviceError, Layout, sha256_of, sync_folder
 
 __all__ = [
     "checked",
@@ -28,7 +27,6 @@ __all__ = [
 _MANIFEST = "manifest.json"
 #: Small files that were uploaded as one.
 PACK = ".pack"
-_CHUNK = 1 << 20
 
 #: Path in a release to SHA-256, size and permissions.
 Files = dict[str, tuple[str, int, int]]
@@ -221,17 +219,9 @@ def _is(path: Path, digest: str, size: int) -> bool:
         information = path.lstat()
         if not stat.S_ISREG(information.st_mode) or information.st_size != size:
             return False
-        return _sha256(path) == digest
+        return sha256_of(path) == digest
     except OSError:
         return False
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for piece in iter(lambda: file.read(_CHUNK), b""):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _size(path: Path) -> int:

@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -26,11 +27,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DeviceError", "Layout", "boot_id", "read_json", "sync_folder", "utc", "write_json"]
+__all__ = [
+    "DeviceError",
+    "Layout",
+    "boot_id",
+    "read_json",
+    "sha256_of",
+    "sync_folder",
+    "utc",
+    "write_json",
+]
 
 PARTIAL, TRASH = ".partial", ".trash"
 #: Of a JSON file that may be overwritten in place: room for a longer value.
 _PADDED_BYTES = 1024
+_CHUNK = 1 << 20
 _RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 
@@ -166,6 +177,15 @@ def write_json(path: Path, value: dict[str, Any], *, in_place_if_full: bool = Fa
         return
     part.replace(path)
     sync_folder(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for piece in iter(lambda: file.read(_CHUNK), b""):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

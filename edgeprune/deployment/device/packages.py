@@ -13,7 +13,6 @@ on the disk and a runtime could be constructed from it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from .bounded import Ended, run
-from .layout import PARTIAL, TRASH, DeviceError, Layout, sync_folder, write_json
+from .layout import PARTIAL, TRASH, DeviceError, Layout, sha256_of, sync_folder, write_json
 
 __all__ = ["drop", "install", "keep", "prune"]
 
@@ -32,7 +31,6 @@ _SCHEMA_VERSION = 1
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 #: Of a runtime that is constructed; a Raspberry Pi Zero 2 needs about 10.
 _CONSTRUCTING_S = 120.0
-_CHUNK = 1 << 20
 #: Nothing is compiled, nothing is asked, and nothing is written outside of the folder. That pip
 #: warns before it tries again tells an index out of reach from one without such a wheel.
 _PIP = (
@@ -100,7 +98,7 @@ def keep(layout: Layout, digest: str, record: dict[str, Any]) -> None:
     shutil.rmtree(partial / "tmp", ignore_errors=True)
     files = {
         path.relative_to(partial / "site").as_posix(): {
-            "sha256": _sha256(path),
+            "sha256": sha256_of(path),
             "bytes": path.stat().st_size,
         }
         for path in _plain_files(partial / "site")
@@ -194,11 +192,3 @@ def _plain_files(folder: Path) -> Iterator[Path]:
             if path.is_symlink():
                 raise DeviceError(f"pip installed a link: {path.relative_to(folder)}")
             yield path
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for piece in iter(lambda: file.read(_CHUNK), b""):
-            digest.update(piece)
-    return digest.hexdigest()
