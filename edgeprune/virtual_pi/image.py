@@ -101,7 +101,8 @@ def build(folder: Path, user_key: str, progress: Progress) -> Image:
         raise DeviceError(
             f"the image of the virtual Pi can't be built: {error}",
             where=str(folder),
-            hint="it needs Debian's mirrors, the packages debian-archive-keyring and uidmap, and 2 GB of disk",
+            hint="it needs Debian's mirrors, 2 GB of disk, and the packages debian-archive-keyring "
+            "and, for an ordinary user, uidmap",
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
