@@ -13,7 +13,7 @@ import pytest
 
 from edgeprune.bundle import HEALTH_FILE, UNIT
 from edgeprune.bundle.unit import service_unit
-from edgeprune.deployment import deploy, rollback
+from edgeprune.deployment import deploy, rollback, status
 from edgeprune.deployment.device import health, layout, service, supervisor
 from edgeprune.deployment.device import unit as unit_file
 from edgeprune.deployment.device.layout import DeviceError, Layout, boot_id, read_json, write_json
@@ -273,6 +273,19 @@ def test_systemd_that_refuses_leaves_the_old_service(
         deploy(fake, make(2), root=ROOT, health_timeout_s=2)
     assert device.running == device.serving() == old
     assert device.processes() == [process]
+
+
+def test_a_service_that_was_killed_is_not_healthy_until_it_runs_again(
+    systemd: Path, fake: FakeRemote, device: DeviceFolder, make: MakeBundle
+) -> None:
+    deploy(fake, make(1), root=ROOT, health_timeout_s=10)
+    (process,) = device.processes()
+    os.kill(process, 9)
+    while device.processes():
+        time.sleep(0.01)
+    told = status(fake, root=ROOT).service
+    assert (told.alive, told.healthy) == (True, False)
+    assert told.detail == "the service ended, and is being started again"
 
 
 def test_the_service_moves_to_systemd_and_back(

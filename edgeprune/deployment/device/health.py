@@ -31,10 +31,14 @@ def observe(layout: Layout) -> dict[str, Any]:
     alive = service is not None and service.alive()
     age_s = _age(health)
     fresh = alive and age_s is not None and age_s <= _FRESH_S
+    # A service manager that starts it again says that it is about to run.
+    there = fresh and identity(int(health.get("pid", 0))) is not None
     running = layout.running()
-    healthy = fresh and bool(health.get("healthy")) and health.get("release") == running
+    healthy = there and bool(health.get("healthy")) and health.get("release") == running
     if not alive:
         detail = "the service does not run"
+    elif fresh and not there:
+        detail = "the service ended, and is being started again"
     elif not fresh:
         detail = "the service tells no health"
     elif health.get("release") != running:
