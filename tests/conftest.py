@@ -25,6 +25,12 @@ def pytest_configure() -> None:
             raise pytest.UsageError(str(error)) from error
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long: none of them is left to one process at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def _shared(name: str) -> Path:
     path = REPOSITORY.parent / "shared" / name
     if not path.is_dir():
