@@ -7,7 +7,8 @@ step  what happens on the device     ``current`` points to         what ends it,
 2     its facts are checked          the old release               likewise
 3     ``releases/<id>.partial`` is   the old release               likewise; the next deployment
       filled, from earlier releases                                goes on where this one ended, or
-      and by upload                                                sweeps what it left
+      and by upload                                                sweeps what it left; a full
+                                                                   disk is freed of it at once
 4     every hash is checked; all is  the old release               likewise; a release has its name
       on the disk; the folder is                                   only once it is whole
       renamed to ``releases/<id>``
@@ -46,8 +47,8 @@ from edgeprune.deployment.packages import ensure_packages
 from edgeprune.deployment.records import Deployment, Service
 from edgeprune.deployment.release_agent import ask_agent
 from edgeprune.deployment.switching import settle, switch
-from edgeprune.deployment.upload import listing, upload
-from edgeprune.errors import DeploymentError, EdgepruneError
+from edgeprune.deployment.upload import Listing, Uploaded, listing, upload
+from edgeprune.errors import DeploymentError, EdgepruneError, RemoteFileError
 from edgeprune.progress import Progress, SilentProgress
 from edgeprune.remote import Remote
 
@@ -96,7 +97,7 @@ def deploy(
     with Lock(DeviceLink(remote, root), lease_s) as lock:
         settle(lock, health_timeout_s)
         with _timed(seconds, "upload"):
-            sent = upload(remote, lock, bundle, files, root=root, progress=progress)
+            sent = _uploaded(remote, lock, bundle, files, root, progress)
         installed = ""
         if "packages" in bundle.manifest:
             with _timed(seconds, "packages"):
@@ -132,6 +133,18 @@ def deploy(
         seconds=seconds,
         packages=installed,
     )
+
+
+def _uploaded(
+    remote: Remote, lock: Lock, bundle: Bundle, files: Listing, root: str, progress: Progress
+) -> Uploaded:
+    """Upload; what the device can't keep is removed there, what a lost connection left is not."""
+    try:
+        return upload(remote, lock, bundle, files, root=root, progress=progress)
+    except (DeploymentError, RemoteFileError):
+        with suppress(EdgepruneError):
+            lock.ask("give_up", timeout_s=_REMOVING_S, release=bundle.release)
+        raise
 
 
 def _check_facts(remote: Remote, bundle: Bundle, facts: DeviceFacts) -> None:

@@ -16,7 +16,7 @@ from edgeprune.progress import Progress
 from edgeprune.remote import Remote
 from edgeprune.store import sha256
 
-__all__ = ["Uploaded", "hashing_s", "listing", "upload"]
+__all__ = ["Listing", "Uploaded", "hashing_s", "listing", "upload"]
 
 #: Files below this size travel together: each file of its own costs several round trips.
 _SMALL_BYTES = 256 << 10

@@ -16,6 +16,7 @@ from .layout import PARTIAL, TRASH, DeviceError, Layout, sha256_of, sync_folder
 __all__ = [
     "checked",
     "complete",
+    "give_up",
     "manifest",
     "prune",
     "remove_failed",
@@ -117,6 +118,11 @@ def remove_failed(layout: Layout, release: str) -> bool:
         return False
     layout.discard(layout.release(release))
     return True
+
+
+def give_up(layout: Layout, release: str) -> None:
+    """Remove what was uploaded of a release: a full disk is one for the service that runs, too."""
+    layout.discard(layout.partial(release))
 
 
 def prune(layout: Layout, keep: int) -> list[str]:

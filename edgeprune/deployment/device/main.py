@@ -89,6 +89,10 @@ def _complete(layout: Layout, job: Job, guard: int) -> Any:
     return {"wrong": wrong, "running": layout.running(), "healthy": healthy}
 
 
+def _give_up(layout: Layout, job: Job, guard: int) -> Any:
+    files.give_up(layout, job["release"])
+
+
 def _remove_failed(layout: Layout, job: Job, guard: int) -> Any:
     return files.remove_failed(layout, job["release"])
 
@@ -184,6 +188,7 @@ REQUESTS: dict[str, Callable[[Layout, Job], Any]] = {
     "release": _release,
     "stage": _alone(_stage),
     "complete": _alone(_complete),
+    "give_up": _alone(_give_up),
     "remove_failed": _alone(_remove_failed),
     "install": _alone(_install),
     "keep_packages": _alone(_keep_packages),
