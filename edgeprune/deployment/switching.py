@@ -128,7 +128,7 @@ def settled(
     link = DeviceLink(remote, root)
     with Lock(link, lease_s) as lock:
         settle(lock, health_timeout_s)
-        return Status.of(remote.name, link.ask("status", timeout_s=30.0))
+        return Status.of(remote.name, link.ask("status", timeout_s=_STATUS_S))
 
 
 def _wanted(status: Status, release: str | None) -> str:
