@@ -236,6 +236,21 @@ def test_another_rate_of_the_default_device_leaves_it_to_the_cards(
     assert _with_audio(blocks)[0].samples.any()
 
 
+def test_audio_waits_for_what_was_said_before_it(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = arecord.Arecord._note
+
+    def slowly(self: arecord.Arecord, line: str) -> None:
+        time.sleep(0.1)
+        note(self, line)
+
+    monkeypatch.setattr(arecord.Arecord, "_note", slowly)
+    stand_in.does(OTHER_RATE)
+    with pytest.raises(AudioError, match="gives 48000 Hz"):
+        _until(_microphone("hw:1"), lambda seen: bool(_with_audio(seen)))
+
+
 def test_its_cpu_time_is_told(stand_in: StandIn) -> None:
     stand_in.does("burn(0.3); play('tone')" + PULLED_OUT)
     microphone = _microphone()

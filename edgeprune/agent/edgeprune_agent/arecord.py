@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import subprocess
 import threading
@@ -31,6 +32,8 @@ _PROGRAM = "arecord"
 #: Between two pieces of audio; and what the kernel keeps while nobody is scheduled to read.
 _PERIOD_US, _BUFFER_US = 20_000, 500_000
 _END_S = 1.0
+_MOMENT_S = 0.001
+_CHUNK = 4096
 _CONNECT = "connect one; arecord -l lists them"
 _INSTALL = "sudo apt-get install alsa-utils"
 #: What arecord says to standard error, and is neither a failure nor the reason of one.
@@ -120,6 +123,7 @@ class Arecord:
         self._queue = Queued(rate_hz, block)
         self._words, self._cpu_s = "", 0.0
         self._failure: AudioError | None = None
+        self._reading, self._said_all = threading.Lock(), False
         # Not --quiet: then it does not tell that a device has another rate than asked for.
         command = [*_tied(), program, "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", str(rate_hz)]
         command += [f"--period-time={_PERIOD_US}", f"--buffer-time={_BUFFER_US}"]
@@ -183,15 +187,33 @@ class Arecord:
 
     def _follow_audio(self) -> None:
         with _stream(self._process.stdout) as audio:
-            for samples in pieces(audio.fileno(), self._block):
+            for number, samples in enumerate(pieces(audio.fileno(), self._block)):
+                if number == 0:
+                    self._hear_out()
                 self._queue.offer(samples)
         self._threads[0].join(_END_S)
         self._queue.end(self._failure or self._refusal())
 
     def _follow_words(self) -> None:
-        with _stream(self._process.stderr) as lines:
-            for line in lines:
-                self._note(line.decode("utf-8", errors="replace").strip())
+        rest, piece = b"", b" "
+        with _stream(self._process.stderr) as words:
+            while piece:
+                select.select([words], [], [])
+                with self._reading:
+                    piece = os.read(words.fileno(), _CHUNK)
+                    *lines, rest = (rest + piece).split(b"\n") if piece else (rest, b"")
+                    for line in lines:
+                        self._note(line.decode("utf-8", errors="replace").strip())
+                    self._said_all = not piece
+
+    def _hear_out(self) -> None:
+        """Wait until all is noted that it said so far: another rate is told before audio comes."""
+        words = _stream(self._process.stderr)
+        while True:
+            with self._reading:
+                if self._said_all or not select.select([words], [], [], 0)[0]:
+                    return
+            time.sleep(_MOMENT_S)
 
     def _note(self, line: str) -> None:
         overrun, rate = _OVERRUN.search(line), _OTHER_RATE.search(line)

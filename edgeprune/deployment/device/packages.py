@@ -18,7 +18,6 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +176,9 @@ def _unconstructed(site: Path, runtime: str, model: Path, alive: Callable[[], No
 
 
 def _packages(site: Path) -> dict[str, str]:
+    # Every request imports this module, and few come here.
+    from importlib import metadata
+
     found = {}
     for each in metadata.distributions(path=[str(site)]):
         name = each.metadata["Name"]
