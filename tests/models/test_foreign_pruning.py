@@ -46,7 +46,7 @@ def trained(declared: Recipe, clips: Dataset) -> TrainedModel:
 def test_a_file_is_trained_pruned_by_channels_and_converted(
     make: Callable[..., Any], halved: dict[str, int], tones: Dataset, tmp_path: Path
 ) -> None:
-    declared = recipe(make, tmp_path, epochs=8)
+    declared = recipe(make, tmp_path, epochs=12)
     dense = trained(declared, tones)
     assert dense.test.accuracy > 0.6
     pruned = prune(declared, dense, tones, tiny.features, SilentProgress()).model
